@@ -1,0 +1,93 @@
+// Package report is the wire between agents and server, once: what an agent
+// says of itself and of the network, how it is written as JSON, how it is read
+// back, and what is accepted.
+//
+// The JSON is that of the original k8s-netchecker agents, so that agents and
+// servers of both projects understand each other; what netchecker adds are keys
+// that the originals ignore. Reports come from the network and are hostile until
+// [Decode] and [Report.Validate] have passed them: Decode bounds what a body can
+// cost, Validate bounds what its fields may say, and each error is a
+// [*FieldError] that names the field and what it should have been.
+//
+// Decode reads the padding (zero_extender) without building it. A report is
+// larger than a network's MTU on purpose, so most of its bytes are padding.
+package report
+
+import (
+	"fmt"
+	"time"
+)
+
+// Network says which network an agent's pod lives on.
+type Network string
+
+const (
+	// Unknown is the Network of agents that do not tell, as the original ones.
+	Unknown Network = ""
+	// Pod is the cluster's pod network: the agent reaches others over the overlay.
+	Pod Network = "pod"
+	// Host is the node's own network (hostNetwork: true).
+	Host Network = "host"
+)
+
+// Report is what one agent tells the server.
+type Report struct {
+	// ReportInterval is the time between two reports of this agent, in seconds.
+	ReportInterval int64
+	// NodeName is the node's name; agents of the first version leave it empty.
+	NodeName string
+	// PodName is the agent's own pod, the name under which the server keeps it.
+	PodName string
+	// Namespace is the pod's namespace; the original agents leave it empty.
+	Namespace string
+	// Network tells the pod network from the host network; the original agents
+	// leave it empty.
+	Network Network
+	// HostDate is the agent's wall clock when the report was made.
+	HostDate time.Time
+	// Uptime is the host's /proc/uptime in whole seconds.
+	Uptime uint64
+	// NSLookup has, for each name looked up, the addresses found.
+	NSLookup map[string][]string
+	// IPs has, for each network interface, its addresses in CIDR notation.
+	IPs map[string][]string
+	// Addresses are the pod's own IP addresses, at which peers reach it; the
+	// original agents leave them out.
+	Addresses []string
+	// NetworkProbes has one result for each URL that the agent probed.
+	NetworkProbes []ProbeResult
+}
+
+// ProbeResult is the outcome of one HTTP probe. Its times are in milliseconds
+// and are what Go's net/http/httptrace measured; original agents send
+// 9223372036854 for a time that was not reached.
+type ProbeResult struct {
+	URL string
+	// ConnectionResult is 1 when an HTTP answer came, whatever its code, else 0.
+	ConnectionResult int64
+	HTTPCode         int64
+	Total            int64
+	ContentTransfer  int64
+	TCPConnection    int64
+	DNSLookup        int64
+	Connect          int64
+	ServerProcessing int64
+}
+
+// Record is a Report as the server keeps it and gives it back.
+type Record struct {
+	Report
+	// LastUpdated is the server's wall clock when it took the report in. It is
+	// told to readers and never used to judge how old a report is.
+	LastUpdated time.Time
+}
+
+// FieldError is a report that can't be accepted: which field, and why.
+type FieldError struct {
+	// Field is the field's JSON path, such as network_probes[2].URL.
+	Field string
+	// Reason says what is wrong with it and what it should be.
+	Reason string
+}
+
+func (e *FieldError) Error() string { return fmt.Sprintf("%s: %s", e.Field, e.Reason) }
