@@ -8,37 +8,37 @@
 package fleet
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
 )
 
-// Key names a pod.
+// Key names a pod, and with it the place of its newest report.
 type Key struct {
-	// Namespace is empty where a report's namespace is not known.
 	Namespace string
 	Name      string
 }
+
+// unlisted begins the namespaces of reports that nobody expected. No namespace
+// of Kubernetes begins with it.
+const unlisted = "_"
+
+// UnlistedKey is the place of a report whose pod the list does not know. The
+// namespace is the one that the agent tells, and may be empty.
+func UnlistedKey(namespace, name string) Key { return Key{unlisted + namespace, name} }
+
+// Unlisted says whether k was made by UnlistedKey.
+func (k Key) Unlisted() bool { return strings.HasPrefix(k.Namespace, unlisted) }
 
 // String is namespace/name.
 func (k Key) String() string { return k.Namespace + "/" + k.Name }
 
 // Compare orders keys by name, then by namespace.
 func (k Key) Compare(o Key) int {
-	if c := compare(k.Name, o.Name); c != 0 {
-		return c
-	}
-	return compare(k.Namespace, o.Namespace)
-}
-
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+	return cmp.Or(strings.Compare(k.Name, o.Name), strings.Compare(k.Namespace, o.Namespace))
 }
 
 // Agent is a pod that should be reporting.
@@ -85,6 +85,26 @@ type List struct {
 	Nodes map[string]Node
 	// Source says where the list is from, for people: "Kubernetes API (watch)".
 	Source string
+}
+
+// Named returns the agents of that name, one for each namespace that has one.
+func (l *List) Named(name string) []Agent {
+	from, _ := slices.BinarySearchFunc(l.Agents, Key{Name: name}, func(a Agent, k Key) int { return a.Key.Compare(k) })
+	to := from
+	for to < len(l.Agents) && l.Agents[to].Name == name {
+		to++
+	}
+	return l.Agents[from:to]
+}
+
+// DisplayName is how the agent at index i is called towards people: its pod's
+// name, with the namespace before it where another namespace has one too.
+func (l *List) DisplayName(i int) string {
+	a := &l.Agents[i]
+	if i > 0 && l.Agents[i-1].Name == a.Name || i+1 < len(l.Agents) && l.Agents[i+1].Name == a.Name {
+		return a.Key.String()
+	}
+	return a.Name
 }
 
 // Record is the newest report of one pod, as the store has it.
