@@ -1,0 +1,111 @@
+package serve
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+)
+
+// guard stands before the handler: it turns panics into answers, and knows how
+// many requests are under way.
+type guard struct {
+	next   http.Handler
+	panics *throttle
+
+	mu     sync.Mutex
+	active int
+	// empty is made by whoever waits for the last request, and closed by it.
+	empty chan struct{}
+}
+
+func newGuard(next http.Handler, panics *throttle) *guard { return &guard{next: next, panics: panics} }
+
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.enter()
+	defer g.leave()
+	tracked := &response{ResponseWriter: w}
+	defer g.recover(tracked, r)
+	g.next.ServeHTTP(tracked, r)
+}
+
+// recover answers 500 for a handler that panicked. Where the answer had begun,
+// it breaks the connection instead, so that nobody takes half of it for all.
+func (g *guard) recover(w *response, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler {
+		panic(v) // what a handler says to break the connection: not a mistake
+	}
+	g.panics.say(fmt.Sprintf("panic in %s %q: %v\n%s", r.Method, r.URL.Path, v, debug.Stack()))
+	if w.begun {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Connection", "close")
+	http.Error(w, "internal error; the server's log has the details", http.StatusInternalServerError)
+}
+
+func (g *guard) enter() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.active++
+}
+
+func (g *guard) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.active--
+	if g.active == 0 && g.empty != nil {
+		close(g.empty)
+		g.empty = nil
+	}
+}
+
+func (g *guard) underWay() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.active
+}
+
+// idle is closed once no request is under way.
+func (g *guard) idle() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.active == 0 {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	if g.empty == nil {
+		g.empty = make(chan struct{})
+	}
+	return g.empty
+}
+
+// response knows whether an answer has begun.
+type response struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (w *response) WriteHeader(code int) {
+	w.begun = w.begun || code >= http.StatusOK // 1xx come before the answer
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *response) Write(p []byte) (int, error) {
+	w.begun = true
+	return w.ResponseWriter.Write(p)
+}
+
+// Flush is for those who look for an http.Flusher.
+func (w *response) Flush() {
+	w.begun = true
+	// As with http.Flusher itself, there is no place for the error.
+	_ = http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap is for http.ResponseController.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
