@@ -1,0 +1,125 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/server/judge"
+)
+
+// check answers the one question. ?starting=ok leaves agents that are still
+// starting out of it.
+func (s *server) check(w http.ResponseWriter, r *http.Request) {
+	startingOK := false
+	if q := r.URL.RawQuery; q != "" {
+		switch v := r.URL.Query().Get("starting"); v {
+		case "ok":
+			startingOK = true
+		case "":
+		default:
+			plain(w, http.StatusBadRequest, "starting: is "+strconv.Quote(v)+"; it should be ok, or be left out")
+			return
+		}
+	}
+	a := s.Verdicts.Snapshot().Check(startingOK)
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if a.Status == http.StatusServiceUnavailable {
+		plain(w, a.Status, string(a.Body))
+		return
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	w.WriteHeader(a.Status)
+	_, _ = w.Write(a.Body)
+}
+
+// toAgents sends who forgot the slash to the list.
+func toAgents(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, "/api/v1/agents/", http.StatusMovedPermanently)
+}
+
+// known answers 503 where the Snapshot has nothing to show, and says whether it
+// has. Where etcd or Kubernetes were reached before, what they said last is shown.
+func known(w http.ResponseWriter, snap *judge.Snapshot) bool {
+	if snap.List != nil && snap.Loaded {
+		return true
+	}
+	plain(w, http.StatusServiceUnavailable, judge.UnknownHead+snap.Unknown)
+	return false
+}
+
+// agents writes all records in one object, by their pods' names.
+func (s *server) agents(w http.ResponseWriter, _ *http.Request) {
+	snap := s.Verdicts.Snapshot()
+	if !known(w, snap) {
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	const flushAt = 48 << 10
+	buf := make([]byte, 0, flushAt+16<<10)
+	separator := byte('{')
+	for i, rec := range snap.Records {
+		if rec == nil {
+			continue
+		}
+		buf = append(buf, separator)
+		separator = ','
+		buf = report.AppendString(buf, snap.List.DisplayName(i))
+		buf = append(append(buf, ':'), rec.JSON...)
+		if len(buf) >= flushAt {
+			if _, err := w.Write(buf); err != nil {
+				return
+			}
+			buf = buf[:0]
+		}
+	}
+	if separator == '{' {
+		buf = append(buf, '{')
+	}
+	_, _ = w.Write(append(buf, '}'))
+}
+
+// agent writes one record.
+func (s *server) agent(w http.ResponseWriter, r *http.Request) {
+	snap := s.Verdicts.Snapshot()
+	name := mux.Vars(r)["name"]
+	if !report.IsSubdomain(name) {
+		plain(w, http.StatusBadRequest, "podname: "+podnameRule)
+		return
+	}
+	if !known(w, snap) {
+		return
+	}
+	rec, others := find(snap, name, r.URL.Query().Get("namespace"))
+	switch {
+	case len(others) > 1:
+		plain(w, http.StatusConflict, "namespace: should be given, because pods of this name are in "+strings.Join(others, " and ")+"; for example ?namespace="+others[0])
+	case rec == nil:
+		plain(w, http.StatusNotFound, "There is no such entry in the agent cache")
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(rec.JSON)
+	}
+}
+
+// find returns the record of the pod of that name, or the namespaces that have
+// one where there are several and none was named.
+func find(snap *judge.Snapshot, name, namespace string) (rec *fleet.Record, namespaces []string) {
+	from, to := snap.List.Range(name)
+	for i := from; i < to; i++ {
+		ns := snap.List.Agents[i].Namespace
+		if namespace == "" {
+			namespaces = append(namespaces, ns)
+		}
+		if namespace == "" || namespace == ns {
+			rec = snap.Records[i]
+		}
+	}
+	return rec, namespaces
+}

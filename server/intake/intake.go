@@ -1,0 +1,170 @@
+// Package intake takes reports in: is this one acceptable, whose is it, and where
+// is it kept? A report that Accept returned nil for is in the store; one that it
+// refused left no trace.
+//
+// Who reports is not proved by anything: whoever reaches the server can report
+// for any pod. What intake does guarantee is that nothing a report says can cost
+// more than a bounded amount of memory and of the store, or touch what belongs
+// to another pod's name.
+package intake
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/server/fleet"
+)
+
+// MaxUnlisted is how many reports of pods that the list does not know are kept
+// at a time.
+const MaxUnlisted = 1000
+
+// UnlistedLimitError says that MaxUnlisted was reached.
+type UnlistedLimitError struct{ Pod string }
+
+func (e *UnlistedLimitError) Error() string {
+	return fmt.Sprintf("podname: %q is not in the list of agent pods, and %d reports of such pods are waiting already; it is taken once the list knows the pod", e.Pod, MaxUnlisted)
+}
+
+// Store keeps reports. Put returns once the report is durable.
+type Store interface {
+	Put(ctx context.Context, key fleet.Key, value []byte, ttl time.Duration) (revision int64, err error)
+	// Unlisted returns how many reports are kept under unlisted keys, and
+	// whether one is kept under this one.
+	Unlisted(key fleet.Key) (count int, has bool)
+}
+
+// Lister knows who is expected. List returns nil where that was never read.
+type Lister interface {
+	List() *fleet.List
+}
+
+// Intake accepts reports. It is safe for use by many goroutines.
+type Intake struct {
+	store Store
+	pods  Lister
+	ttl   time.Duration
+	now   func() time.Time
+	bufs  sync.Pool
+
+	mu sync.Mutex
+	// waiting has the unlisted keys whose reports are on their way to the store,
+	// or were committed and may not have come into its view.
+	waiting map[fleet.Key]*passage
+}
+
+// passage is an unlisted report between its admission and the store's view.
+type passage struct {
+	underway int
+	// done is when the last one was committed.
+	done time.Time
+}
+
+// New returns an Intake that keeps reports for at least ttl.
+func New(store Store, pods Lister, ttl time.Duration, now func() time.Time) *Intake {
+	return &Intake{
+		store: store, pods: pods, ttl: ttl, now: now,
+		bufs:    sync.Pool{New: func() any { return new([]byte) }},
+		waiting: map[fleet.Key]*passage{},
+	}
+}
+
+// Accept reads the report in body, which was sent for the pod of that name, and
+// stores it. The error is a *report.FieldError, an *AmbiguousError, an
+// *UnlistedLimitError, or the store's, after which nobody knows whether the
+// report is stored. body is not kept.
+func (in *Intake) Accept(ctx context.Context, pod string, body []byte) error {
+	r, err := report.Decode(body)
+	if err != nil {
+		return err
+	}
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if r.PodName != pod {
+		return &report.FieldError{Field: "podname", Reason: fmt.Sprintf("is %q; it should be %q, as in the URL", r.PodName, pod)}
+	}
+	agent, err := Identify(in.pods.List(), &r)
+	if err != nil {
+		return err
+	}
+	if agent != nil {
+		return in.put(ctx, agent.Key, &r)
+	}
+	key := fleet.UnlistedKey(r.Namespace, r.PodName)
+	if !in.admit(key) {
+		return &UnlistedLimitError{Pod: r.PodName}
+	}
+	err = in.put(ctx, key, &r)
+	in.settle(key, err)
+	return err
+}
+
+// put stores r as the record of key.
+func (in *Intake) put(ctx context.Context, key fleet.Key, r *report.Report) error {
+	buf := in.bufs.Get().(*[]byte)
+	defer in.bufs.Put(buf)
+	rec := report.Record{Report: *r, LastUpdated: in.now().UTC()}
+	*buf = report.AppendRecord((*buf)[:0], &rec)
+	// The store owns what it is given, and outlives this call where ctx ends.
+	value := append([]byte(nil), *buf...)
+	_, err := in.store.Put(ctx, key, value, in.keepFor(r))
+	return err
+}
+
+// keepFor is how long a report is kept: long enough that its agent becomes
+// Outdated, after two intervals, before it becomes Absent.
+func (in *Intake) keepFor(r *report.Report) time.Duration {
+	return max(in.ttl, 3*time.Duration(r.ReportInterval)*time.Second)
+}
+
+// admit says whether there is room for one more unlisted report, and keeps it
+// for key until settle.
+func (in *Intake) admit(key fleet.Key) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	p := in.waiting[key]
+	if count, has := in.store.Unlisted(key); p == nil && !has && count+len(in.waiting) >= MaxUnlisted {
+		if in.prune(); count+len(in.waiting) >= MaxUnlisted {
+			return false
+		}
+	}
+	if p == nil {
+		p = &passage{}
+		in.waiting[key] = p
+	}
+	p.underway++
+	return true
+}
+
+// settle ends what admit began, with what came of it.
+func (in *Intake) settle(key fleet.Key, err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	p := in.waiting[key]
+	p.underway--
+	switch {
+	case err == nil:
+		p.done = in.now()
+	case p.underway == 0 && p.done.IsZero():
+		delete(in.waiting, key)
+	}
+}
+
+// viewLag is far more than the store's view takes to show what was committed.
+const viewLag = 10 * time.Second
+
+// prune lets go of the reports that the store's view has by now.
+func (in *Intake) prune() {
+	for key, p := range in.waiting {
+		if p.underway > 0 {
+			continue
+		}
+		if _, has := in.store.Unlisted(key); has || in.now().Sub(p.done) > viewLag {
+			delete(in.waiting, key)
+		}
+	}
+}

@@ -1,0 +1,292 @@
+package tally
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/golang/glog"
+
+	"github.com/netchecker/netchecker/server/fleet"
+)
+
+// Failing is an agent whose errors count: Outdated or Absent.
+type Failing struct {
+	Key   fleet.Key
+	Label string
+	// Interval is the time between two reports of the agent, after which the
+	// failure counts once more.
+	Interval time.Duration
+}
+
+// Verdict is what the counters need of the judge's newest verdict.
+type Verdict struct {
+	// Known is false while the server is blind, when nothing counts.
+	Known bool
+	// Agents has the label that each key counts under.
+	Agents iter.Seq2[fleet.Key, string]
+	// Failing are those who fail.
+	Failing []Failing
+}
+
+// Judge says who fails now.
+type Judge interface {
+	Verdict() Verdict
+}
+
+// Saver writes checkpoints, while the leader leads. It is the store's.
+type Saver interface {
+	// Save stores the checkpoints by shard, or fails where another leads.
+	Save(ctx context.Context, checkpoints map[string][]byte) error
+}
+
+// Pace says how often the leader does what. Zero values mean the defaults.
+type Pace struct {
+	// Look is how often the failures are counted, and written if there are new
+	// ones. Default 1 s.
+	Look time.Duration
+	// Write is how often all counters are written. Default 5 s.
+	Write time.Duration
+}
+
+// forgetAfter is how long the counts of a label, or of a pod that was never
+// listed, are kept after it was last seen.
+const forgetAfter = time.Hour
+
+// Lead counts errors and writes checkpoints until ctx ends, and writes a last
+// one then. It is called when the store has told everything that an earlier
+// leader wrote.
+func (t *Tally) Lead(ctx context.Context, judge Judge, saver Saver, pace Pace) {
+	if pace.Look == 0 {
+		pace.Look = time.Second
+	}
+	if pace.Write == 0 {
+		pace.Write = 5 * time.Second
+	}
+	t.setLeading(true)
+	defer t.setLeading(false)
+	ticker := time.NewTicker(pace.Look)
+	defer ticker.Stop()
+	var written time.Time
+	var rest time.Duration
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			defer cancel()
+			t.save(last, saver, true)
+			return
+		case <-ticker.C:
+		}
+		t.look(judge.Verdict())
+		since := t.now().Sub(written)
+		if since < rest {
+			continue
+		}
+		began := t.now()
+		if all := since >= pace.Write; t.save(ctx, saver, all) && all {
+			written = began
+		}
+		// Writing takes a twentieth of the store's time at most, and still
+		// happens every 5 s.
+		rest = min(20*t.now().Sub(began), pace.Write)
+	}
+}
+
+// setLeading begins or ends the reign. What an earlier one had due is void.
+func (t *Tally) setLeading(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leading = on
+	t.pause()
+}
+
+// batchBytes is how much is written at once: well under the 1.5 MiB that etcd
+// takes in a request.
+const batchBytes = 512 << 10
+
+// save writes all shards, or those with new errors, and says whether it could.
+func (t *Tally) save(ctx context.Context, saver Saver, all bool) bool {
+	revision := t.complete()
+	batch, size := map[string][]byte{}, 0
+	var done []func()
+	write := func() bool {
+		if len(batch) == 0 {
+			return true
+		}
+		if err := saver.Save(ctx, batch); err != nil {
+			t.hurry()
+			if ctx.Err() == nil {
+				glog.Warningf("Writing the counters' checkpoint: %v", err)
+			}
+			return false
+		}
+		for _, f := range done {
+			f()
+		}
+		clear(batch)
+		size, done = 0, done[:0]
+		return true
+	}
+	for i := range shards {
+		if !t.due(i, revision, all) {
+			continue
+		}
+		data, stored := t.encode(i, revision)
+		if size+len(data) > batchBytes && !write() {
+			return false
+		}
+		batch[shardName(i)] = data
+		size += len(data)
+		done = append(done, stored)
+	}
+	return write()
+}
+
+// due says whether shard i should be written. A shard that was never stored is
+// always, lest the replay after a restart begins behind its first events.
+func (t *Tally) due(i int, revision int64, all bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := &t.shards[i]
+	filled := len(s.entries)+len(s.retired) > 0
+	switch {
+	case s.urgent:
+		return true
+	case s.revision == 0:
+		return filled
+	}
+	return all && revision > s.revision
+}
+
+// hurry makes every shard urgent, because some may not have been written.
+func (t *Tally) hurry() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.shards {
+		if s := &t.shards[i]; s.revision > 0 || len(s.entries) > 0 {
+			s.urgent = true
+		}
+	}
+}
+
+// look counts the errors that have come due, and lets go of what is gone.
+func (t *Tally) look(v Verdict) {
+	now := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !v.Known {
+		t.pause()
+		return
+	}
+	t.bind(v.Agents, now)
+	fails := make(map[fleet.Key]bool, len(v.Failing))
+	for _, f := range v.Failing {
+		fails[f.Key] = true
+		t.fail(f, now)
+	}
+	t.keepLabels(v.Agents, now)
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.recover(fails)
+		s.retire(now)
+	}
+}
+
+// pause puts off all that would come due while nothing can be known.
+func (t *Tally) pause() {
+	for i := range t.shards {
+		for _, e := range t.shards[i].entries {
+			e.next = time.Time{}
+		}
+	}
+}
+
+// fail counts what has come due of one failing agent.
+func (t *Tally) fail(f Failing, now time.Time) {
+	s := &t.shards[shardOf(f.Key)]
+	e := s.entry(f.Key)
+	e.Label, e.listed = f.Label, now
+	switch {
+	case !e.Failing:
+		e.Failing = true
+		e.Errors++
+		s.urgent = true
+		e.next = now.Add(f.Interval)
+	case e.next.IsZero():
+		// Its beginning was counted, by an earlier leader or before the server
+		// was blind.
+		e.next = now.Add(f.Interval)
+	case !now.Before(e.next):
+		e.Errors++
+		s.urgent = true
+		e.next = e.next.Add(f.Interval)
+	}
+}
+
+// keepLabels notes which of the retired labels still have pods.
+func (t *Tally) keepLabels(agents iter.Seq2[fleet.Key, string], now time.Time) {
+	labels := map[string][]*retired{}
+	for i := range t.shards {
+		for label, r := range t.shards[i].retired {
+			labels[label] = append(labels[label], r)
+		}
+	}
+	if len(labels) == 0 {
+		return
+	}
+	for _, label := range agents {
+		for _, r := range labels[label] {
+			r.listed = now
+		}
+	}
+}
+
+// recover ends the failures of those who do not fail any more.
+func (s *shard) recover(fails map[fleet.Key]bool) {
+	for key, e := range s.entries {
+		if e.Failing && !fails[key] {
+			e.Failing = false
+			e.next = time.Time{}
+			s.urgent = true
+		}
+	}
+}
+
+// retire moves the counts of pods that are gone to their label, and forgets
+// labels and strangers after forgetAfter.
+func (s *shard) retire(now time.Time) {
+	for key, e := range s.entries {
+		switch {
+		case e.Label == "" && now.Sub(e.heard) > forgetAfter:
+			delete(s.entries, key)
+		case e.Label != "" && e.listed.Before(now) && !s.hasRecent(key):
+			r := s.retired[e.Label]
+			if r == nil {
+				r = &retired{listed: now}
+				s.retired[e.Label] = r
+			}
+			r.Reports += e.Reports
+			r.Errors += e.Errors
+			delete(s.entries, key)
+			s.urgent = true
+		}
+	}
+	for label, r := range s.retired {
+		if now.Sub(r.listed) > forgetAfter {
+			delete(s.retired, label)
+			s.urgent = true
+		}
+	}
+}
+
+// hasRecent says whether an event of that pod is not in the checkpoint yet. Its
+// entry has to stay until then, so that the event is not counted twice.
+func (s *shard) hasRecent(key fleet.Key) bool {
+	for _, ev := range s.recent {
+		if ev.key == key {
+			return true
+		}
+	}
+	return false
+}
