@@ -87,13 +87,18 @@ type List struct {
 	Source string
 }
 
-// Named returns the agents of that name, one for each namespace that has one.
-func (l *List) Named(name string) []Agent {
-	from, _ := slices.BinarySearchFunc(l.Agents, Key{Name: name}, func(a Agent, k Key) int { return a.Key.Compare(k) })
-	to := from
-	for to < len(l.Agents) && l.Agents[to].Name == name {
-		to++
+// Range returns the indices of the agents of that name, one for each namespace
+// that has one: from up to, but not including, to.
+func (l *List) Range(name string) (from, to int) {
+	from, _ = slices.BinarySearchFunc(l.Agents, Key{Name: name}, func(a Agent, k Key) int { return a.Key.Compare(k) })
+	for to = from; to < len(l.Agents) && l.Agents[to].Name == name; to++ {
 	}
+	return from, to
+}
+
+// Named returns the agents of that name.
+func (l *List) Named(name string) []Agent {
+	from, to := l.Range(name)
 	return l.Agents[from:to]
 }
 
