@@ -1,0 +1,99 @@
+// Package etcdtest runs a real etcd for tests, as a process of its own on a port
+// of its own, that can be paused, killed and started again on the same data.
+//
+// Nothing is left behind: the process ends with the test, or with the test's
+// program however that ends, and the data is in the test's temporary folder.
+package etcdtest
+
+import (
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Etcd is the etcd of one test. What can't be done fails that test.
+type Etcd struct {
+	// Endpoint is the client URL, the same after a restart.
+	Endpoint string
+
+	tb     testing.TB
+	server *Server
+}
+
+// Start runs an etcd until the test ends, and returns when it is healthy. Where
+// the test fails, the end of etcd's log is shown.
+func Start(tb testing.TB, opts ...Option) *Etcd {
+	tb.Helper()
+	server, err := Run(tb.Context(), tb.TempDir(), opts...)
+	if err != nil {
+		tb.Fatalf("starting etcd: %v", err)
+	}
+	e := &Etcd{Endpoint: server.Endpoint, tb: tb, server: server}
+	tb.Cleanup(func() {
+		if err := server.Kill(); err != nil {
+			tb.Errorf("ending etcd: %v", err)
+		}
+		if tb.Failed() {
+			tb.Logf("etcd's log ends with:\n%s", server.LogTail())
+		}
+	})
+	return e
+}
+
+// Client returns a client that is closed when tb ends.
+func (e *Etcd) Client(tb testing.TB) *clientv3.Client {
+	tb.Helper()
+	client, err := e.server.Connect()
+	if err != nil {
+		tb.Fatalf("connecting to etcd: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := client.Close(); err != nil {
+			tb.Errorf("closing the client of etcd: %v", err)
+		}
+	})
+	return client
+}
+
+// PID is the process id of the etcd that runs, or ran last.
+func (e *Etcd) PID() int { return e.server.PID() }
+
+// Pause stops etcd where it is (SIGSTOP): connections stay, nothing answers.
+func (e *Etcd) Pause() {
+	e.tb.Helper()
+	e.must(e.server.Pause())
+}
+
+// Resume lets a paused etcd go on (SIGCONT).
+func (e *Etcd) Resume() {
+	e.tb.Helper()
+	e.must(e.server.Resume())
+}
+
+// Kill ends etcd without warning (SIGKILL).
+func (e *Etcd) Kill() {
+	e.tb.Helper()
+	e.must(e.server.Kill())
+}
+
+// Stop asks etcd to end and waits for it.
+func (e *Etcd) Stop() {
+	e.tb.Helper()
+	e.must(e.server.Stop())
+}
+
+// Restart starts etcd again on the same data and ports, and returns when it is
+// healthy. One that still runs is killed first.
+func (e *Etcd) Restart() {
+	e.tb.Helper()
+	e.must(e.server.Restart(e.tb.Context()))
+}
+
+// must marks the test as failed and lets it go on: a test may well pause its
+// etcd from another goroutine, where it can't be ended.
+func (e *Etcd) must(err error) {
+	e.tb.Helper()
+	if err != nil {
+		e.tb.Errorf("etcd: %v", err)
+	}
+}
