@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/golang/glog"
+
+	"github.com/netchecker/netchecker/agent/collect"
+)
+
+// rounds is the report loop.
+type rounds struct {
+	schedule schedule
+	// begun is called as each round begins.
+	begun func()
+	// make makes a round; it is over when ctx is, or soon after.
+	make func(ctx context.Context) collect.Round
+	// done gets each round and how long it took.
+	done func(collect.Round, time.Duration)
+}
+
+// run makes rounds until ctx ends. A round that was under way then is dropped.
+func (r rounds) run(ctx context.Context) {
+	start := time.Now()
+	for n := 0; ; {
+		due := r.schedule.offset(n, 2*rand.Float64()-1)
+		if !sleep(ctx, due-time.Since(start)) {
+			return
+		}
+		r.begun()
+		began := time.Now()
+		round := r.make(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		r.done(round, time.Since(began))
+		n = r.schedule.next(n, time.Since(start))
+	}
+}
+
+// sleep returns false where ctx ended before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
+}
+
+// diary knows what fails, so that the log tells when something begins to fail
+// and when it is over, and not each round of it.
+type diary map[string]bool
+
+func (d diary) note(findings []collect.Finding) {
+	for _, f := range findings {
+		switch failed := f.Err != nil; {
+		case failed && !d[f.Name]:
+			glog.Warningf("Fails: %s: %v", f.Name, f.Err)
+		case failed:
+			glog.V(2).Infof("Still fails: %s: %v", f.Name, f.Err)
+		case d[f.Name]:
+			glog.Infof("Works again: %s", f.Name)
+		}
+		d[f.Name] = f.Err != nil
+	}
+}
