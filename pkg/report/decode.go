@@ -3,7 +3,6 @@ package report
 import (
 	"errors"
 	"fmt"
-	"time"
 )
 
 // Bounds of what Decode accepts. They are far above what a node with hundreds
@@ -16,29 +15,37 @@ const (
 	MaxValues = 256
 	// MaxProbes bounds network_probes.
 	MaxProbes = 256
+	// MaxTotal bounds the keys of a body and the entries, values and probes under
+	// them together, those that a repeated key replaces included.
+	MaxTotal = 16384
 	// MaxString bounds each string, in bytes.
 	MaxString = 2048
 )
 
 // Decode reads a report as an agent posts it. Keys match whatever their case,
-// unknown keys are skipped, the last of a repeated key wins, and null leaves a
-// field at its zero value, all as with encoding/json, which the original server
-// used. The error is a *FieldError; its Field is "body" where no single field is
-// to blame. What was decoded shares no memory with data.
+// unknown keys are skipped, and null leaves a field at its zero value, all as
+// with encoding/json, which the original server used. The last of a repeated key
+// wins as a whole: encoding/json would mix it with those before. The error is a
+// *FieldError, and the Report then a zero one; its Field is "body" where no
+// single field is to blame. What was decoded shares no memory with data.
 //
 // Decode says whether data has the shape of a report; [Report.Validate] says
 // whether its fields make sense.
 func Decode(data []byte) (Report, error) {
-	var d decoder
-	err := d.decode(data)
-	return d.rec.Report, err
+	d := decoder{scanner: scanner{data: data}}
+	if err := d.decode(); err != nil {
+		return Report{}, err
+	}
+	return d.rec.Report, nil
 }
 
 // DecodeRecord reads what AppendRecord wrote, under the bounds of Decode.
 func DecodeRecord(data []byte) (Record, error) {
-	d := decoder{stored: true}
-	err := d.decode(data)
-	return d.rec, err
+	d := decoder{scanner: scanner{data: data}, stored: true}
+	if err := d.decode(); err != nil {
+		return Record{}, err
+	}
+	return d.rec, nil
 }
 
 type decoder struct {
@@ -46,24 +53,25 @@ type decoder struct {
 	rec Record
 	// stored says that last_updated is ours; from an agent it is an unknown key.
 	stored bool
+	// total counts towards MaxTotal.
+	total int
 }
 
-func (d *decoder) decode(data []byte) error {
-	d.data = data
-	if d.peek() == 0 && d.pos >= len(data) {
+func (d *decoder) decode() error {
+	if d.space(); d.pos >= len(d.data) {
 		return &FieldError{Field: "body", Reason: "is empty; it should be a JSON object"}
 	}
 	if err := d.object(d.member); err != nil {
 		return at("body", err)
 	}
-	if d.space(); d.pos < len(data) {
+	if d.space(); d.pos < len(d.data) {
 		return at("body", d.unexpected("the end of the JSON"))
 	}
 	return nil
 }
 
-// at puts field before the path of a FieldError, unless a field inside it was
-// already named from the top.
+// at puts field before the path of a FieldError, unless "body" is all that is
+// left to add and something in it was named.
 func at(field string, err error) error {
 	var fe *FieldError
 	if !errors.As(err, &fe) {
@@ -81,10 +89,22 @@ func at(field string, err error) error {
 	return fe
 }
 
+// atKey is at for a key that is the sender's choice; it is quoted and shortened.
+func atKey(key text, err error) error {
+	if err == nil {
+		return nil
+	}
+	said, _ := key.bytes(nil)
+	return at(fmt.Sprintf("[%q]", shown(said)), err)
+}
+
 // member reads the value of one key of the report.
-func (d *decoder) member(key []byte) error {
-	var folded [24]byte
-	name := fold(folded[:0], key)
+func (d *decoder) member(key text) error {
+	var buf [24]byte
+	name := key.fold(buf[:0])
+	if err := d.count(); err != nil {
+		return atKey(key, err)
+	}
 	r := &d.rec.Report
 	var err error
 	switch string(name) {
@@ -116,10 +136,10 @@ func (d *decoder) member(key []byte) error {
 		if d.stored {
 			err = d.readTime(&d.rec.LastUpdated)
 		} else {
-			err = d.skip(1)
+			err = d.skip(2)
 		}
 	default:
-		return atKey(key, d.skip(1))
+		return atKey(key, d.skip(2))
 	}
 	if err != nil {
 		return at(string(name), err)
@@ -127,178 +147,38 @@ func (d *decoder) member(key []byte) error {
 	return nil
 }
 
-// atKey names a key that nobody here knows, shortened.
-func atKey(key []byte, err error) error {
-	if err == nil {
-		return nil
-	}
-	return at(fmt.Sprintf("%q", shown(key)), err)
-}
-
-// fold appends key in lower case, or nothing if it is longer than any key that
-// is known, so that folding costs no memory.
-func fold(dst, key []byte) []byte {
-	if len(key) > cap(dst) {
-		return dst
-	}
-	for _, c := range key {
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		dst = append(dst, c)
-	}
-	return dst
-}
-
-func (d *decoder) readInt(to *int64) error {
-	*to = 0
-	if d.null() {
-		return nil
-	}
-	n, err := d.int64()
-	*to = n
-	return err
-}
-
-func (d *decoder) readUint(to *uint64) error {
-	*to = 0
-	if d.null() {
-		return nil
-	}
-	n, err := d.uint64()
-	*to = n
-	return err
-}
-
-func (d *decoder) readString(to *string) error {
-	*to = ""
-	if d.null() {
-		return nil
-	}
-	b, err := d.stringBytes("a string")
-	if err != nil {
-		return err
-	}
-	if len(b) > MaxString {
-		return d.bad("has %d bytes; it should have at most %d", len(b), MaxString)
-	}
-	*to = string(b)
-	return nil
-}
-
-func (d *decoder) readTime(to *time.Time) error {
-	*to = time.Time{}
-	if d.null() {
-		return nil
-	}
-	b, err := d.stringBytes("a time as a string")
-	if err != nil {
-		return err
-	}
-	if err := to.UnmarshalText(b); err != nil {
-		return d.bad("is %q; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z", shown(b))
-	}
-	return nil
-}
-
-// readMap reads an object of arrays of strings, each of which may be null.
-func (d *decoder) readMap() (map[string][]string, error) {
-	if d.null() {
-		return nil, nil
-	}
-	m := map[string][]string{}
-	err := d.object(func(key []byte) error {
-		if len(key) > MaxString {
-			return d.bad("a key has %d bytes; it should have at most %d", len(key), MaxString)
-		}
-		name := string(key)
-		values, err := d.readStrings()
-		if err != nil {
-			return at(fmt.Sprintf("[%q]", shown([]byte(name))), err)
-		}
-		m[name] = values
-		if len(m) > MaxEntries {
-			return d.bad("has more than %d entries", MaxEntries)
-		}
-		return nil
-	})
-	return m, err
-}
-
-// readStrings reads an array of strings, or null.
-func (d *decoder) readStrings() ([]string, error) {
-	if d.null() {
-		return nil, nil
-	}
-	list := []string{}
-	err := d.array(func(i int) error {
-		if i >= MaxValues {
-			return d.bad("has more than %d elements", MaxValues)
-		}
-		var v string
-		if err := d.readString(&v); err != nil {
-			return at(fmt.Sprintf("[%d]", i), err)
-		}
-		list = append(list, v)
-		return nil
-	})
-	return list, err
-}
-
-// readProbes reads the array of probe results, or null.
-func (d *decoder) readProbes() ([]ProbeResult, error) {
-	if d.null() {
-		return nil, nil
-	}
-	list := []ProbeResult{}
-	err := d.array(func(i int) error {
-		if i >= MaxProbes {
-			return d.bad("has more than %d elements", MaxProbes)
-		}
-		var p ProbeResult
-		if !d.null() {
-			if err := d.object(func(key []byte) error { return d.probeMember(&p, key) }); err != nil {
-				return at(fmt.Sprintf("[%d]", i), err)
-			}
-		}
-		list = append(list, p)
-		return nil
-	})
-	return list, err
-}
-
 // probeMember reads the value of one key of a probe result.
-func (d *decoder) probeMember(p *ProbeResult, key []byte) error {
-	var folded [24]byte
-	name := fold(folded[:0], key)
+func (d *decoder) probeMember(p *ProbeResult, key text) error {
+	var buf [24]byte
+	var field string
 	var to *int64
-	switch string(name) {
+	switch string(key.fold(buf[:0])) {
 	case "url":
 		if err := d.readString(&p.URL); err != nil {
 			return at("URL", err)
 		}
 		return nil
 	case "connectionresult":
-		to = &p.ConnectionResult
+		field, to = "ConnectionResult", &p.ConnectionResult
 	case "httpcode":
-		to = &p.HTTPCode
+		field, to = "HTTPCode", &p.HTTPCode
 	case "total":
-		to = &p.Total
+		field, to = "Total", &p.Total
 	case "contenttransfer":
-		to = &p.ContentTransfer
+		field, to = "ContentTransfer", &p.ContentTransfer
 	case "tcpconnection":
-		to = &p.TCPConnection
+		field, to = "TCPConnection", &p.TCPConnection
 	case "dnslookup":
-		to = &p.DNSLookup
+		field, to = "DNSLookup", &p.DNSLookup
 	case "connect":
-		to = &p.Connect
+		field, to = "Connect", &p.Connect
 	case "serverprocessing":
-		to = &p.ServerProcessing
+		field, to = "ServerProcessing", &p.ServerProcessing
 	default:
-		return atKey(key, d.skip(3))
+		return atKey(key, d.skip(4))
 	}
 	if err := d.readInt(to); err != nil {
-		return at(shown(key), err)
+		return at(field, err)
 	}
 	return nil
 }

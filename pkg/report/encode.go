@@ -1,7 +1,6 @@
 package report
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -88,7 +87,13 @@ func appendMap(dst []byte, m map[string][]string) []byte {
 		return append(dst, "null"...)
 	}
 	dst = append(dst, '{')
-	for i, key := range slices.Sorted(maps.Keys(m)) {
+	var buf [8]string // keeps the keys of most maps off the heap
+	keys := buf[:0]
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for i, key := range keys {
 		if i > 0 {
 			dst = append(dst, ',')
 		}

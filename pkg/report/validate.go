@@ -19,20 +19,20 @@ func (r *Report) Validate() error {
 		return refuse("podname", "is missing; it should be the name of the agent's pod")
 	}
 	if !IsSubdomain(r.PodName) {
-		return refuse("podname", "is %q; %s", shown([]byte(r.PodName)), subdomainRule)
+		return refuse("podname", "is %q; %s", shown(r.PodName), subdomainRule)
 	}
 	if r.NodeName != "" && !IsSubdomain(r.NodeName) {
-		return refuse("nodename", "is %q; %s", shown([]byte(r.NodeName)), subdomainRule)
+		return refuse("nodename", "is %q; %s", shown(r.NodeName), subdomainRule)
 	}
 	if r.Namespace != "" && !IsLabel(r.Namespace) {
-		return refuse("namespace", "is %q; it should be a DNS-1123 label: at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit", shown([]byte(r.Namespace)))
+		return refuse("namespace", "is %q; it should be a DNS-1123 label: at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit", shown(r.Namespace))
 	}
 	if r.Network != Unknown && r.Network != Pod && r.Network != Host {
-		return refuse("network", "is %q; it should be %q or %q", shown([]byte(r.Network)), Pod, Host)
+		return refuse("network", "is %q; it should be %q or %q", shown(string(r.Network)), Pod, Host)
 	}
 	for i, a := range r.Addresses {
 		if _, err := netip.ParseAddr(a); err != nil {
-			return refuse(fmt.Sprintf("addresses[%d]", i), "is %q; it should be an IP address", shown([]byte(a)))
+			return refuse(fmt.Sprintf("addresses[%d]", i), "is %q; it should be an IP address", shown(a))
 		}
 	}
 	for i := range r.NetworkProbes {

@@ -1,0 +1,140 @@
+package report_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/netchecker/netchecker/pkg/report"
+)
+
+// TestHostileBodiesCostBoundedMemory decodes bodies of 1 MiB, each made to cost
+// as much as it can. Most that is allocated in all, garbage included, is 4 MiB.
+func TestHostileBodiesCostBoundedMemory(t *testing.T) {
+	const size, most = 1 << 20, 4 << 20
+	probes := `"network_probes":[` + strings.TrimSuffix(strings.Repeat("{},", 256), ",") + `],`
+	for name, body := range map[string]string{
+		"map entries":                   `{"ips":{` + entries(80_000) + `}}`,
+		"maps, again and again":         `{` + fill(size, `"ips":{`+entries(1000)+`},`) + `"a":0}`,
+		"one map entry again and again": `{"ips":{` + fill(size, `"a":[null,null,null,null],`) + `"a":[]}}`,
+		"empty maps":                    `{` + fill(size, `"ips":{},`) + `"a":0}`,
+		"list elements":                 `{"addresses":[` + nulls(200_000) + `]}`,
+		"lists, again and again":        `{` + fill(size, `"addresses":[`+nulls(256)+`],`) + `"a":0}`,
+		"probes, again and again":       `{` + fill(size, probes) + `"a":0}`,
+		"unknown keys":                  `{` + fill(size, `"k":0,`) + `"a":0}`,
+		"unknown keys of a probe":       `{"network_probes":[{` + fill(size, `"k":0,`) + `"a":0}]}`,
+		"escaped unknown keys":          `{` + fill(size, `"\u0000":0,`) + `"a":0}`,
+		"deep nesting":                  `{"a":` + fill(size, "["),
+		"a giant string":                `{"podname":"` + fill(size, "x") + `"}`,
+		"a giant escaped string":        `{"podname":"` + fill(size, `\n`) + `"}`,
+		"a giant string without UTF-8":  `{"podname":"` + fill(size, "\xff") + `"}`,
+		"a giant key":                   `{"` + fill(size, `\n`) + `":x}`,
+		"a giant key of a map":          `{"ips":{"` + fill(size, "\xff") + `":[]}}`,
+		"a giant time":                  `{"hostdate":"` + fill(size, "2") + `"}`,
+		"a giant number":                `{"uptime":` + fill(size, "9") + `}`,
+		"giant padding of no zeros":     `{"zero_extender":[` + fill(size, "1.5e3,") + `"no"]}`,
+		"strings, again and again":      `{` + fill(size, `"podname":"`+strings.Repeat("x", 2048)+`",`) + `"a":0}`,
+		"escaped strings of all sizes":  `{"ips":{"a":[` + fill(size, `"`+strings.Repeat(`\n`, 2048)+`",`) + `""]}}`,
+		"times with offsets":            `{` + fill(size, `"hostdate":"2017-11-30T14:54:19+05:45",`) + `"a":0}`,
+	} {
+		data := []byte(body)
+		var err error
+		if got := allocated(func() { _, err = report.Decode(data) }); got > most {
+			t.Errorf("%s: %d bytes of body allocate %d, error %v", name, len(data), got, err)
+		}
+	}
+}
+
+// fill repeats part up to size bytes.
+func fill(size int, part string) string { return strings.Repeat(part, size/len(part)) }
+
+// allocated is the fewest bytes that three runs of f allocate: other goroutines
+// of the test process count too.
+func allocated(f func()) uint64 {
+	var least uint64
+	for i := range 3 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; i == 0 || n < least {
+			least = n
+		}
+	}
+	return least
+}
+
+func TestDecodeBuildsNoPadding(t *testing.T) {
+	r := originalReport()
+	allocs := func(padding int) float64 {
+		body := report.Append(nil, &r, padding)
+		return testing.AllocsPerRun(100, func() {
+			if _, err := report.Decode(body); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if few, many := allocs(0), allocs(100_000); many != few || few > 15 {
+		t.Errorf("%v allocations without padding, %v with much; should be the same, and at most 15", few, many)
+	}
+}
+
+func benchmarkBody(b *testing.B) []byte {
+	r := originalReport()
+	body := report.Append(nil, &r, 1500)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	return body
+}
+
+func BenchmarkDecode(b *testing.B) {
+	body := benchmarkBody(b)
+	for b.Loop() {
+		if _, err := report.Decode(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeEncodingJSON(b *testing.B) {
+	body := benchmarkBody(b)
+	for b.Loop() {
+		if _, err := decodePlainly[int8](body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDecodePadding shows in MB/s how fast padding is passed over.
+func BenchmarkDecodePadding(b *testing.B) {
+	body := fmt.Appendf(nil, `{"zero_extender":[%s]}`, zeros(1<<16))
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		if _, err := report.Decode(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeRecord(b *testing.B) {
+	r := fullRecord()
+	stored := report.AppendRecord(nil, &r)
+	b.SetBytes(int64(len(stored)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := report.DecodeRecord(stored); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAppendRecord(b *testing.B) {
+	r := fullRecord()
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = report.AppendRecord(buf[:0], &r)
+	}
+	b.SetBytes(int64(len(buf)))
+}

@@ -1,0 +1,178 @@
+package report_test
+
+import (
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netchecker/netchecker/pkg/report"
+)
+
+// original is the body that the contract gives as what an original agent posts.
+const original = `{"report_interval":15,"nodename":"n1","podname":"netchecker-agent-x","hostdate":"2017-11-30T14:54:19.5Z","uptime":12345,
+ "nslookup":{"netchecker-service":["10.233.54.44"]},"ips":{"eth0":["10.0.0.2/24"]},
+ "network_probes":[{"URL":"http://netchecker-service:8081/api/v1/ping","ConnectionResult":1,"HTTPCode":200,"Total":2,
+   "ContentTransfer":0,"TCPConnection":0,"DNSLookup":1,"Connect":1,"ServerProcessing":0}],
+ "zero_extender":[0,0,0]}`
+
+func originalReport() report.Report {
+	return report.Report{
+		ReportInterval: 15,
+		NodeName:       "n1",
+		PodName:        "netchecker-agent-x",
+		HostDate:       time.Date(2017, 11, 30, 14, 54, 19, 500_000_000, time.UTC),
+		Uptime:         12345,
+		NSLookup:       map[string][]string{"netchecker-service": {"10.233.54.44"}},
+		IPs:            map[string][]string{"eth0": {"10.0.0.2/24"}},
+		NetworkProbes: []report.ProbeResult{{
+			URL: "http://netchecker-service:8081/api/v1/ping", ConnectionResult: 1, HTTPCode: 200,
+			Total: 2, DNSLookup: 1, Connect: 1,
+		}},
+	}
+}
+
+func TestDecodeReadsWhatAgentsSend(t *testing.T) {
+	hostdate := time.Date(2016, 12, 1, 8, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		body string
+		want report.Report
+	}{
+		"the contract's example": {original, originalReport()},
+		"an agent v1.0, without nodename, uptime, probes and padding": {
+			`{"report_interval":60,"podname":"a","hostdate":"2016-12-01T08:00:00Z","nslookup":{"netchecker-service":["10.0.0.1"]},"ips":{"lo":["127.0.0.1/8","::1/128"]}}`,
+			report.Report{
+				ReportInterval: 60, PodName: "a", HostDate: hostdate,
+				NSLookup: map[string][]string{"netchecker-service": {"10.0.0.1"}},
+				IPs:      map[string][]string{"lo": {"127.0.0.1/8", "::1/128"}},
+			},
+		},
+		"an agent v1.1, without uptime": {
+			`{"report_interval":60,"nodename":"n","podname":"a","hostdate":"2016-12-01T08:00:00Z","nslookup":{},"ips":{},"network_probes":[{"URL":"u"}],"zero_extender":[0]}`,
+			report.Report{
+				ReportInterval: 60, NodeName: "n", PodName: "a", HostDate: hostdate,
+				NSLookup: map[string][]string{}, IPs: map[string][]string{},
+				NetworkProbes: []report.ProbeResult{{URL: "u"}},
+			},
+		},
+		"netchecker's own keys": {
+			`{"namespace":"kube-system","network":"host","addresses":["10.0.0.2","fd00::2"]}`,
+			report.Report{Namespace: "kube-system", Network: report.Host, Addresses: []string{"10.0.0.2", "fd00::2"}},
+		},
+		"the time that original agents send for what was not reached": {
+			`{"network_probes":[{"ContentTransfer":9223372036854,"Total":9223372036854}]}`,
+			report.Report{NetworkProbes: []report.ProbeResult{{ContentTransfer: 9223372036854, Total: 9223372036854}}},
+		},
+		"extreme numbers": {
+			`{"uptime":18446744073709551615,"report_interval":-9223372036854775808,"network_probes":[{"Total":9223372036854775807,"Connect":-1,"DNSLookup":-0}]}`,
+			report.Report{
+				Uptime: math.MaxUint64, ReportInterval: math.MinInt64,
+				NetworkProbes: []report.ProbeResult{{Total: math.MaxInt64, Connect: -1}},
+			},
+		},
+		"null for each field": {
+			`{"report_interval":null,"nodename":null,"podname":null,"namespace":null,"network":null,"hostdate":null,"uptime":null,"nslookup":null,"ips":null,"addresses":null,"network_probes":null,"zero_extender":null}`,
+			report.Report{},
+		},
+		"null within": {
+			`{"nslookup":{"a":null},"ips":{"b":[null]},"addresses":[null],"network_probes":[null,{"URL":null,"Total":null}]}`,
+			report.Report{
+				NSLookup: map[string][]string{"a": nil}, IPs: map[string][]string{"b": {""}},
+				Addresses: []string{""}, NetworkProbes: make([]report.ProbeResult, 2),
+			},
+		},
+		"empty lists, which are not null": {
+			`{"nslookup":{"a":[]},"addresses":[],"network_probes":[]}`,
+			report.Report{
+				NSLookup: map[string][]string{"a": {}}, Addresses: []string{}, NetworkProbes: []report.ProbeResult{},
+			},
+		},
+		"an empty object": {` {	} `, report.Report{}},
+		"keys in any case, escaped, and with Unicode's other s and k": {
+			`{"NodeName":"n","PODNAME":"p","\u0075ptime":7,"nſlooKup":{},"network_probes":[{"url":"u","HttpCode":200,"tcpconnection":3}]}`,
+			report.Report{
+				NodeName: "n", PodName: "p", Uptime: 7, NSLookup: map[string][]string{},
+				NetworkProbes: []report.ProbeResult{{URL: "u", HTTPCode: 200, TCPConnection: 3}},
+			},
+		},
+		"the last of a repeated key, as a whole": {
+			`{"uptime":1,"uptime":2,"nodename":"n","nodename":null,"ips":{"a":[]},"ips":{"b":["1"],"b":["2"]},"network_probes":[{"URL":"u","Total":9}],"network_probes":[{"URL":"v"}]}`,
+			report.Report{
+				Uptime: 2, IPs: map[string][]string{"b": {"2"}}, NetworkProbes: []report.ProbeResult{{URL: "v"}},
+			},
+		},
+		"unknown keys, which are skipped": {
+			`{"a":{"b":[1,-2.5e+3,true,false,null,"\"}",{}],"podname":"no"},"podname":"p","":0,"` + strings.Repeat("k", 5000) + `":"` + strings.Repeat("v", 5000) + `"}`,
+			report.Report{PodName: "p"},
+		},
+		"last_updated, which is the server's to say": {`{"last_updated":{"any":"thing"}}`, report.Report{}},
+		"padding of other numbers and with white space": {
+			`{"zero_extender":[ 0, 0 ,0,0,0,0,0,0,0,0, 1,-1,2.5,1e9,0],"podname":"p"}`, report.Report{PodName: "p"},
+		},
+		"every escape": {
+			`{"nodename":"\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00\u0000"}`,
+			report.Report{NodeName: "\"\\/\b\f\n\r\té😀\x00"},
+		},
+		"half surrogate pairs and bytes that are no UTF-8, each a U+FFFD": {
+			`{"nodename":"\ud800\u0041\udc00\ud800` + "\xff\xfe\xe2\x82" + `é","podname":"` + "\xff\xfeé" + `"}`,
+			report.Report{NodeName: "\uFFFDA\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDé", PodName: "\uFFFD\uFFFDé"},
+		},
+		"the longest string": {
+			`{"nodename":"` + strings.Repeat("x", report.MaxString) + `","podname":"` + strings.Repeat(`\u0061`, report.MaxString) + `"}`,
+			report.Report{NodeName: strings.Repeat("x", report.MaxString), PodName: strings.Repeat("a", report.MaxString)},
+		},
+		"the deepest nesting": {`{"a":` + strings.Repeat("[", 31) + `0` + strings.Repeat("]", 31) + `}`, report.Report{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := report.Decode([]byte(tc.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("got  %#v\nwant %#v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestDecodeKeepsTheOffsetOfHostdate(t *testing.T) {
+	got, err := report.Decode([]byte(`{"hostdate":"2017-11-30T14:54:19.123456789+05:45"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := got.HostDate.Format(time.RFC3339Nano); text != "2017-11-30T14:54:19.123456789+05:45" {
+		t.Errorf("hostdate is %s", text)
+	}
+}
+
+func TestDecodeRecordReadsLastUpdated(t *testing.T) {
+	got, err := report.DecodeRecord([]byte(`{"podname":"p","last_updated":"2017-11-30T14:54:20Z"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := report.Record{
+		Report:      report.Report{PodName: "p"},
+		LastUpdated: time.Date(2017, 11, 30, 14, 54, 20, 0, time.UTC),
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %#v, want %#v", got, want)
+	}
+}
+
+func TestDecodedDataSharesNoMemoryWithTheBody(t *testing.T) {
+	body := []byte(strings.Replace(original, `"n1"`, `"n\u0031"`, 1))
+	got, err := report.Decode(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, failure := report.Decode(body[:len(body)-1])
+	text := failure.Error()
+	clear(body)
+	if want := originalReport(); !reflect.DeepEqual(got, want) {
+		t.Errorf("after the body was overwritten: got %#v, want %#v", got, want)
+	}
+	if failure.Error() != text {
+		t.Errorf("after the body was overwritten, the error is %q, was %q", failure, text)
+	}
+}

@@ -1,0 +1,112 @@
+package report_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netchecker/netchecker/pkg/report"
+)
+
+func fullRecord() report.Record {
+	r := report.Record{Report: originalReport(), LastUpdated: time.Date(2017, 11, 30, 14, 54, 20, 0, time.UTC)}
+	r.Namespace = "kube-system"
+	r.Network = report.Pod
+	r.Addresses = []string{"10.0.0.2", "fd00::2"}
+	r.IPs = map[string][]string{"lo": {"127.0.0.1/8", "::1/128"}, "eth0": {}, "eth1": nil}
+	return r
+}
+
+func TestAppendRecordHasTheKeysOfTheOriginalServerInItsOrder(t *testing.T) {
+	plain := report.Record{Report: originalReport(), LastUpdated: time.Date(2017, 11, 30, 14, 54, 20, 0, time.UTC)}
+	full := fullRecord()
+	for name, tc := range map[string]struct {
+		record report.Record
+		want   string
+	}{
+		"an original agent's": {plain, `{"report_interval":15,"nodename":"n1","podname":"netchecker-agent-x",` +
+			`"hostdate":"2017-11-30T14:54:19.5Z","uptime":12345,"last_updated":"2017-11-30T14:54:20Z",` +
+			`"nslookup":{"netchecker-service":["10.233.54.44"]},` +
+			`"network_probes":[{"URL":"http://netchecker-service:8081/api/v1/ping","ConnectionResult":1,"HTTPCode":200,"Total":2,` +
+			`"ContentTransfer":0,"TCPConnection":0,"DNSLookup":1,"Connect":1,"ServerProcessing":0}],` +
+			`"ips":{"eth0":["10.0.0.2/24"]}}`},
+		"our own agent's, with map keys in order": {full, `{"report_interval":15,"nodename":"n1","podname":"netchecker-agent-x",` +
+			`"hostdate":"2017-11-30T14:54:19.5Z","uptime":12345,"last_updated":"2017-11-30T14:54:20Z",` +
+			`"nslookup":{"netchecker-service":["10.233.54.44"]},` +
+			`"network_probes":[{"URL":"http://netchecker-service:8081/api/v1/ping","ConnectionResult":1,"HTTPCode":200,"Total":2,` +
+			`"ContentTransfer":0,"TCPConnection":0,"DNSLookup":1,"Connect":1,"ServerProcessing":0}],` +
+			`"ips":{"eth0":[],"eth1":null,"lo":["127.0.0.1/8","::1/128"]},` +
+			`"namespace":"kube-system","network":"pod","addresses":["10.0.0.2","fd00::2"]}`},
+		"a zero one": {report.Record{}, `{"report_interval":0,"nodename":"","podname":"","hostdate":"0001-01-01T00:00:00Z","uptime":0,` +
+			`"last_updated":"0001-01-01T00:00:00Z","nslookup":null,"network_probes":null,"ips":null}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := string(report.AppendRecord([]byte("before "), &tc.record))
+			if want := "before " + tc.want; got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			back, err := report.DecodeRecord([]byte(tc.want))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(back, tc.record) {
+				t.Errorf("read back: got %#v\nwant %#v", back, tc.record)
+			}
+		})
+	}
+}
+
+func TestAppendIsReadBackByDecode(t *testing.T) {
+	want := fullRecord().Report
+	for _, padding := range []int{0, 1, 1500} {
+		body := report.Append(nil, &want, padding)
+		got, err := report.Decode(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("padding %d: got %#v\nwant %#v", padding, got, want)
+		}
+	}
+}
+
+func TestAppendPadsWithTwoBytesAZeroAndOne(t *testing.T) {
+	r := originalReport()
+	for padding, size := range map[int]int{-1: 2, 0: 2, 1: 3, 2: 5, 1500: 3001} {
+		body := string(report.Append([]byte("before "), &r, padding))
+		_, array, found := strings.Cut(body, `,"zero_extender":`)
+		array = strings.TrimSuffix(array, "}")
+		if !found || len(array) != size {
+			t.Errorf("padding %d: zero_extender takes %d bytes, should take %d", padding, len(array), size)
+		}
+		if want := "[" + zeros(max(padding, 0)) + "]"; array != want {
+			t.Errorf("padding %d: zero_extender is %.40s", padding, array)
+		}
+		if !json.Valid([]byte(strings.TrimPrefix(body, "before "))) {
+			t.Errorf("padding %d: %.60s is no JSON", padding, body)
+		}
+	}
+}
+
+func TestAppendStringEscapesWhatJSONDemands(t *testing.T) {
+	for s, want := range map[string]string{
+		"":                       `""`,
+		"plain":                  `"plain"`,
+		`a"b\c`:                  `"a\"b\\c"`,
+		"\n\r\t\x00\x1f\x7f":     `"\n\r\t\u0000\u001f` + "\x7f\"",
+		"é😀 <&>":                 `"é😀 <&>"`,
+		"\xff\xfe\xe2\x82 \xc3é": "\"\uFFFD\uFFFD\uFFFD\uFFFD \uFFFDé\"",
+		"\uFFFD\uFFFDx":          "\"\uFFFD\uFFFDx\"",
+	} {
+		got := report.AppendString(nil, s)
+		if string(got) != want {
+			t.Errorf("AppendString(%q) = %s, want %s", s, got, want)
+		}
+		var back string
+		if err := json.Unmarshal(got, &back); err != nil || back != string([]rune(s)) {
+			t.Errorf("encoding/json reads %s as %q, %v", got, back, err)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package report
+
+import (
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// text is a string as the body has it, between its quotes. It was found to be
+// well formed and is only built when somebody wants it, so that a string that
+// is skipped or too long costs no memory.
+type text struct {
+	raw []byte
+	// plain says that raw is the string: no escapes, all of it UTF-8.
+	plain bool
+}
+
+// text reads a string.
+func (s *scanner) text(want string) (text, error) {
+	if !s.take('"') {
+		return text{}, s.unexpected(want)
+	}
+	start, ascii, escapes := s.pos, true, false
+	for s.pos < len(s.data) {
+		switch c := s.data[s.pos]; {
+		case c == '"':
+			raw := s.data[start:s.pos]
+			s.pos++
+			return text{raw, !escapes && (ascii || utf8.Valid(raw))}, nil
+		case c == '\\':
+			escapes = true
+			_, size := unescape(s.data[s.pos:])
+			if size == 0 {
+				return text{}, bad("unknown escape sequence in a string at byte %d", s.pos)
+			}
+			s.pos += size
+			continue
+		case c < ' ':
+			return text{}, bad("control character %#02x in a string at byte %d; it should be escaped", c, s.pos)
+		case c >= utf8.RuneSelf:
+			ascii = false
+		}
+		s.pos++
+	}
+	return text{}, bad("the JSON ends at byte %d, within a string", len(s.data))
+}
+
+// bytes is what t says, false if that is more than MaxString bytes. It is in
+// buf, if that is large enough, or the body itself; who keeps it must copy it.
+func (t text) bytes(buf []byte) ([]byte, bool) {
+	if t.plain {
+		return t.raw, len(t.raw) <= MaxString
+	}
+	const longest = len(`\u0041`) // of what stands for one byte
+	if len(t.raw) > longest*MaxString {
+		return nil, false
+	}
+	said := t.append(buf[:0])
+	return said, len(said) <= MaxString
+}
+
+// append appends what t says. Each byte that is no UTF-8 becomes U+FFFD, as with
+// encoding/json.
+func (t text) append(dst []byte) []byte {
+	for rest := t.raw; len(rest) > 0; {
+		if rest[0] == '\\' {
+			r, size := unescape(rest)
+			dst = utf8.AppendRune(dst, r)
+			rest = rest[size:]
+			continue
+		}
+		r, size := utf8.DecodeRune(rest)
+		dst = utf8.AppendRune(dst, r)
+		rest = rest[size:]
+	}
+	return dst
+}
+
+// unescape reads the escape sequence that b begins with: what it stands for, and
+// the bytes it takes, 0 if it is none. Half a surrogate pair is U+FFFD, as with
+// encoding/json.
+func unescape(b []byte) (r rune, size int) {
+	const from, to = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
+	if len(b) < 2 {
+		return 0, 0
+	}
+	if i := strings.IndexByte(from, b[1]); i >= 0 {
+		return rune(to[i]), 2
+	}
+	r, ok := unit(b)
+	if !ok {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	low, _ := unit(b[6:])
+	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
+		return r, 6
+	}
+	return r, 12
+}
+
+// unit reads the \uXXXX that b begins with, a unit of UTF-16.
+func unit(b []byte) (rune, bool) {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return 0, false
+	}
+	var r rune
+	for _, c := range b[2:6] {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+// fold appends what t says in lower case, or nothing if that does not fit in
+// dst: no key that is known is that long. The long s and the Kelvin sign are a
+// case of s and k, as Unicode and encoding/json have it.
+func (t text) fold(dst []byte) []byte {
+	var buf [64]byte
+	said, _ := t.bytes(buf[:])
+	for _, r := range string(said[:min(len(said), len(buf))]) {
+		switch {
+		case len(dst) == cap(dst):
+			return dst[:0]
+		case r >= 'A' && r <= 'Z':
+			r += 'a' - 'A'
+		case r == 'ſ':
+			r = 's'
+		case r == 'K':
+			r = 'k'
+		case r >= utf8.RuneSelf:
+			return dst[:0]
+		}
+		dst = append(dst, byte(r))
+	}
+	return dst
+}
