@@ -127,10 +127,8 @@ func (in *Intake) admit(key fleet.Key) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	p := in.waiting[key]
-	if count, has := in.store.Unlisted(key); p == nil && !has && count+len(in.waiting) >= MaxUnlisted {
-		if in.prune(); count+len(in.waiting) >= MaxUnlisted {
-			return false
-		}
+	if count, has := in.store.Unlisted(key); p == nil && !has && count+len(in.waiting) >= MaxUnlisted && in.occupied() >= MaxUnlisted {
+		return false
 	}
 	if p == nil {
 		p = &passage{}
@@ -157,14 +155,20 @@ func (in *Intake) settle(key fleet.Key, err error) {
 // viewLag is far more than the store's view takes to show what was committed.
 const viewLag = 10 * time.Second
 
-// prune lets go of the reports that the store's view has by now.
-func (in *Intake) prune() {
+// occupied counts the places that are taken, and lets go of the passages that
+// have ended. What comes into the view meanwhile may count twice, and never not
+// at all.
+func (in *Intake) occupied() int {
+	underway := 0
 	for key, p := range in.waiting {
-		if p.underway > 0 {
-			continue
-		}
-		if _, has := in.store.Unlisted(key); has || in.now().Sub(p.done) > viewLag {
+		_, has := in.store.Unlisted(key)
+		switch {
+		case p.underway == 0 && (has || in.now().Sub(p.done) > viewLag):
 			delete(in.waiting, key)
+		case !has:
+			underway++
 		}
 	}
+	count, _ := in.store.Unlisted(fleet.Key{})
+	return count + underway
 }
