@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"runtime"
@@ -34,17 +33,14 @@ const (
 // Machine is what the agent runs on.
 type Machine struct {
 	collect.Surroundings
-	// Resolver looks names up.
-	Resolver *net.Resolver
+	Names probe.Names
 }
 
-// machine is the real one. Go's own resolver is used everywhere because it keeps
-// deadlines; the C library's does not.
+// machine is the real one.
 func machine() Machine {
-	return Machine{
-		Surroundings: collect.Surroundings{Getenv: os.Getenv, Hostname: os.Hostname, NamespaceFile: collect.NamespaceFile},
-		Resolver:     &net.Resolver{PreferGo: true},
-	}
+	return Machine{Surroundings: collect.Surroundings{
+		Getenv: os.Getenv, Hostname: os.Hostname, NamespaceFile: collect.NamespaceFile,
+	}}
 }
 
 // run reports until ctx ends, and then returns nil. An error says that the agent
@@ -86,7 +82,7 @@ func newSender(s Settings, m Machine, self collect.Self, metrics *responder.Metr
 	return sender.New(sender.Config{
 		URL:      pathAt(s.ServerEndpoint, "/api/v1/agents/"+self.PodName),
 		Interval: s.Interval,
-		Resolver: m.Resolver,
+		Resolver: m.Names.Resolver(),
 		Observe: func(o sender.Outcome, at time.Time) {
 			metrics.Report(string(o))
 			if o == sender.Accepted {
@@ -98,15 +94,13 @@ func newSender(s Settings, m Machine, self collect.Self, metrics *responder.Metr
 
 func newCollector(s Settings, m Machine, self collect.Self) *collect.Collector {
 	return &collect.Collector{
-		Self:     self,
-		Interval: s.Interval,
-		Deadline: min(s.Interval*4/5, longestProbe),
-		URLs:     s.URLs,
-		Host:     s.ServerHost,
-		Probe:    probe.HTTP{Resolver: m.Resolver}.Probe,
-		Lookup: func(ctx context.Context, host string) ([]string, error) {
-			return probe.Lookup(ctx, m.Resolver, host)
-		},
+		Self:       self,
+		Interval:   s.Interval,
+		Deadline:   min(s.Interval*4/5, longestProbe),
+		URLs:       s.URLs,
+		Host:       s.ServerHost,
+		Probe:      probe.HTTP{Names: m.Names}.Probe,
+		Lookup:     m.Names.Lookup,
 		Interfaces: collect.Interfaces,
 		Uptime:     func() (uint64, error) { return collect.Uptime(collect.UptimeFile) },
 		Now:        time.Now,

@@ -6,21 +6,44 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
 )
 
+// Names looks hosts up with Go's own resolver, because the C library's keeps no
+// deadlines. The zero value asks the name servers of /etc/resolv.conf.
+type Names struct {
+	// Dial connects to a name server; nil stands for net.Dialer's.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Resolver returns one that shares no queries with others: a resolver answers
+// those who ask for the same name at the same time with one query, whose time is
+// then nobody's own. Its queries end when their context does; those of a plain
+// net.Resolver go on until the timeout of resolv.conf, 5 s or more.
+func (n Names) Resolver() *net.Resolver {
+	dial := n.Dial
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(0, 0)) })
+		return conn, nil
+	}}
+}
+
 // Lookup returns the addresses of host, sorted, IPv4 before IPv6, at most
-// [report.MaxValues]. An IP address stands for itself, without a query. A nil
-// resolver is the system's.
-func Lookup(ctx context.Context, r *net.Resolver, host string) ([]string, error) {
+// [report.MaxValues]. An IP address stands for itself, without a query.
+func (n Names) Lookup(ctx context.Context, host string) ([]string, error) {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return []string{host}, nil
 	}
-	if r == nil {
-		r = net.DefaultResolver
-	}
-	found, err := r.LookupNetIP(ctx, "ip", host)
+	found, err := n.Resolver().LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return nil, fmt.Errorf("looking up %s: %w", host, err)
 	}

@@ -31,8 +31,8 @@ const (
 // HTTP probes URLs with GET. The zero value is ready to use, by many goroutines
 // at once.
 type HTTP struct {
-	// Resolver looks hosts up; nil stands for the system's.
-	Resolver *net.Resolver
+	// Names looks hosts up.
+	Names Names
 	// RootCAs verify the certificates of https URLs; nil stands for the system's.
 	RootCAs *x509.CertPool
 }
@@ -100,7 +100,7 @@ func (h HTTP) get(ctx context.Context, u *url.URL) (code int, err error) {
 // transport serves one probe. Its dialling ends with ctx: http.Transport alone
 // would let a dial go on after its request was given up.
 func (h HTTP) transport(ctx context.Context) *http.Transport {
-	dialer := net.Dialer{Resolver: h.Resolver, KeepAlive: -1}
+	dialer := net.Dialer{Resolver: h.Names.Resolver(), KeepAlive: -1}
 	return &http.Transport{
 		DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
 			return dialer.DialContext(ctx, network, address)
