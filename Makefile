@@ -1,0 +1,85 @@
+# Everything that is done to this repository, by hand or by a machine. It needs
+# Go, git, make, curl and a C compiler (for the race detector).
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+MODULE  := github.com/netchecker/netchecker
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+# The commit's date, not today's, so that one commit makes one binary.
+DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null)
+LDFLAGS := -s -w \
+	-X $(MODULE)/pkg/version.Version=$(VERSION) \
+	-X $(MODULE)/pkg/version.Commit=$(COMMIT) \
+	-X $(MODULE)/pkg/version.Date=$(DATE)
+
+# What the tests run besides netchecker; ETCD, ETCD34, ETCD35, KUBE_APISERVER and
+# PROMTOOL name programs that are there already.
+TEST_TOOLS := etcd etcd34 etcd35 kube-apiserver promtool
+# Flags for go test, as in: make test TESTFLAGS='-run Absent -v'
+TESTFLAGS ?=
+# Flags for the benchmark.
+BENCHFLAGS ?=
+# How long each fuzz target runs.
+FUZZTIME ?= 30s
+
+# Says every 15 s that a step goes on.
+MOVING := test/tools/moving
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: modules
+modules:
+	@$(MOVING) "Downloading Go modules" go mod download
+
+.PHONY: build
+build: modules ## Build both binaries into bin/
+	@$(MOVING) "Building netchecker-server and netchecker-agent" \
+		env CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/netchecker-server ./server
+	@env CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/netchecker-agent ./agent
+	@bin/netchecker-server -version
+
+# The demo and the benchmark are run as programs of their own: go run would not
+# pass on a SIGTERM.
+.PHONY: run
+run: build ## Start a server and six agents here, print the verdict, stay until Ctrl-C
+	@go build -o bin/demo ./test/demo
+	@exec bin/demo
+
+.PHONY: test
+test: modules tools ## Run all tests, against a real etcd and a real kube-apiserver
+	@$(MOVING) "Checking with go vet" go vet ./...
+	@$(MOVING) "Testing" go test -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
+
+.PHONY: lint
+lint: modules ## Check formatting, go vet and staticcheck
+	@unformatted=$$(gofmt -l agent pkg server test); \
+		if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	@$(MOVING) "Checking with go vet" go vet ./...
+	@staticcheck=$$(go run ./test/tools/build --path staticcheck); \
+		$(MOVING) "Checking with staticcheck" "$$staticcheck" ./...
+
+.PHONY: bench
+bench: build ## Measure throughput, latency and memory, and print the figures
+	@go run ./test/tools/build etcd
+	@go build -o bin/bench ./test/bench
+	@exec bin/bench $(BENCHFLAGS)
+
+.PHONY: fuzz
+fuzz: modules ## Fuzz what reads bytes from the network, FUZZTIME=30s each
+	@for target in $$(go test -list '^Fuzz' ./pkg/report | grep '^Fuzz'); do \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./pkg/report; \
+	done
+
+.PHONY: tools
+tools: ## Build the etcd and kube-apiserver of the tests, once, into a cache outside this folder
+	@go run ./test/tools/build $(TEST_TOOLS)
+
+.PHONY: clean
+clean: ## Remove what was built here; the tools' cache stays
+	rm -rf bin .run
