@@ -1,0 +1,257 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// transcript is what the demo said so far.
+type transcript struct {
+	mu   sync.Mutex
+	said bytes.Buffer
+}
+
+func (tr *transcript) Write(p []byte) (int, error) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return tr.said.Write(p)
+}
+
+func (tr *transcript) String() string {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return tr.said.String()
+}
+
+// waitFor returns the first match of the pattern and of its groups.
+func (tr *transcript) waitFor(t *testing.T, pattern string) []string {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		said := tr.String()
+		if m := re.FindStringSubmatch(said); m != nil {
+			return m
+		}
+		if strings.Contains(said, "Stopping …") {
+			break
+		}
+	}
+	t.Fatalf("never said: %s\nbut:\n%s", pattern, tr)
+	return nil
+}
+
+// performance is a demo that plays in this process.
+type performance struct {
+	*transcript
+	stop context.CancelFunc
+	end  chan error
+	tmp  string
+}
+
+func perform(t *testing.T, o options) performance {
+	t.Helper()
+	p := performance{transcript: &transcript{}, end: make(chan error, 1), tmp: t.TempDir()}
+	t.Setenv("TMPDIR", p.tmp)
+	ctx, cancel := context.WithCancel(context.Background())
+	p.stop = cancel
+	go func() {
+		p.end <- play(ctx, o, p)
+		close(p.end)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-p.end
+	})
+	return p
+}
+
+func fakes(t *testing.T) options {
+	return options{bin: fakeBinaries(t), endpoint: "127.0.0.1:0", interval: 5, patience: 30 * time.Second}
+}
+
+// ended waits for the demo's end, returns its error, and sees to it that nothing
+// is left.
+func (p performance) ended(t *testing.T) error {
+	t.Helper()
+	err := <-p.end
+	leftNothing(t, p.tmp)
+	return err
+}
+
+func leftNothing(t *testing.T, tmp string) {
+	t.Helper()
+	left, err := os.ReadDir(tmp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range left {
+		t.Errorf("%s is left", file.Name())
+	}
+}
+
+// gone waits until no process has that id.
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	for until := time.Now().Add(10 * time.Second); alive(t, pid); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("process %d is left", pid)
+		}
+	}
+}
+
+// alive is false for a zombie, too: who inherits it may take its time to reap it.
+func alive(t *testing.T, pid int) bool {
+	t.Helper()
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(state, "Z")
+}
+
+// pidIn is the process id that the demo invites to kill.
+func pidIn(t *testing.T, tr *transcript) int {
+	t.Helper()
+	pid, err := strconv.Atoi(tr.waitFor(t, `(?m)^  kill (\d+) `)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+func TestTheDemoShowsTheVerdictAndWhatToTry(t *testing.T) {
+	p := perform(t, fakes(t))
+	p.waitFor(t, "Ctrl-C ends the demo")
+	pid := pidIn(t, p.transcript)
+	p.stop()
+	if err := p.ended(t); err != nil {
+		t.Errorf("the end that was asked for is an error: %v", err)
+	}
+	gone(t, pid)
+
+	want := regexp.MustCompile(`^Logs of this demo are in \S+ until it ends\.
+Starting a server with its embedded etcd on 127\.0\.0\.1:\d+ …
+The server answers after \S+s\.
+Starting 6 agents that report every 5s …
+(?:\d of 6 agents have reported
+)*6 of 6 agents have reported
+
+The verdict: 200 OK
+\{"Message":"6 of 6"\}
+
+Try, in another terminal:
+  curl -i http://127\.0\.0\.1:\d+/api/v1/connectivity_check        the verdict
+  curl http://127\.0\.0\.1:\d+/api/v1/agents/                      everybody's newest report
+  curl http://127\.0\.0\.1:\d+/api/v1/agents/netchecker-agent-hostnet-node-3
+  curl http://127\.0\.0\.1:\d+/metrics
+  curl 'http://127\.0\.0\.1:\d+/readyz\?verbose'
+
+Kill an agent and watch:
+  kill \d+ +ends netchecker-agent-hostnet-node-3
+  curl -i http://127\.0\.0\.1:\d+/api/v1/connectivity_check        after 10s \(two report intervals\): 400, and it is Outdated
+
+Ctrl-C ends the demo and removes what it made\.
+Stopping …
+Stopped; nothing is left\.
+$`)
+	if !want.MatchString(p.String()) {
+		t.Errorf("got\n%s", p)
+	}
+}
+
+func TestAnAgentThatIsKilledIsToldAndTheDemoGoesOn(t *testing.T) {
+	for signal, how := range map[syscall.Signal]string{syscall.SIGTERM: "exit status 0", syscall.SIGKILL: "signal: killed"} {
+		t.Run(signal.String(), func(t *testing.T) {
+			p := perform(t, fakes(t))
+			if err := syscall.Kill(pidIn(t, p.transcript), signal); err != nil {
+				t.Fatal(err)
+			}
+			p.waitFor(t, regexp.QuoteMeta("netchecker-agent-hostnet-node-3 was ended ("+how+"): Outdated once its report is older than 10s."))
+			p.stop()
+			if err := p.ended(t); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAnAgentThatFailsEndsTheDemo(t *testing.T) {
+	trigger := filepath.Join(t.TempDir(), "fail")
+	t.Setenv(fakeAgentFails, trigger)
+	p := perform(t, fakes(t))
+	p.waitFor(t, "Ctrl-C ends the demo")
+	if err := os.WriteFile(trigger, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expectError(t, p.ended(t), `^netchecker-agent-\S+ \(process \d+\) ended by itself: exit status 3; its log ends with:
+no more memory
+$`)
+}
+
+func TestAServerThatFailsEndsTheDemo(t *testing.T) {
+	t.Setenv(fakeServerFails, "no such disk")
+	p := perform(t, fakes(t))
+	expectError(t, p.ended(t), `^netchecker-server \(process \d+\) ended by itself: exit status 3; its log ends with:
+cannot start: no such disk
+$`)
+}
+
+func TestReportsThatDoNotComeEndTheDemo(t *testing.T) {
+	o := fakes(t)
+	o.patience = time.Second
+	// Something that runs and never reports.
+	if err := errors.Join(os.Remove(o.agent()), os.WriteFile(o.agent(), []byte("#!/bin/sh\nexec sleep 600\n"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	p := perform(t, o)
+	expectError(t, p.ended(t), `^gave up after 1s: 0 of 6 agents have reported; the server's log ends with:
+$`)
+}
+
+func expectError(t *testing.T, got error, pattern string) {
+	t.Helper()
+	if got == nil || !regexp.MustCompile(pattern).MatchString(got.Error()) {
+		t.Errorf("got error %v, want %s", got, pattern)
+	}
+}
+
+func TestTheServerIsToldWhomToExpect(t *testing.T) {
+	want := `agents:
+- {name: netchecker-agent-node-1, namespace: netchecker, node: node-1, network: pod}
+- {name: netchecker-agent-hostnet-node-1, namespace: netchecker, node: node-1, network: host}
+- {name: netchecker-agent-node-2, namespace: netchecker, node: node-2, network: pod}
+- {name: netchecker-agent-hostnet-node-2, namespace: netchecker, node: node-2, network: host}
+- {name: netchecker-agent-node-3, namespace: netchecker, node: node-3, network: pod}
+- {name: netchecker-agent-hostnet-node-3, namespace: netchecker, node: node-3, network: host}
+`
+	if got := agentsFile(cast()); got != want {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestAServerThatListensEverywhereIsReachedOnLoopback(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"[::]:8081":      "127.0.0.1:8081",
+		"0.0.0.0:8081":   "127.0.0.1:8081",
+		"127.0.0.1:8081": "127.0.0.1:8081",
+		"[::1]:8081":     "[::1]:8081",
+	} {
+		if got := reachable(endpoint); got != want {
+			t.Errorf("reachable(%q) = %q, want %q", endpoint, got, want)
+		}
+	}
+}
