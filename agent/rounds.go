@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"github.com/golang/glog"
 
 	"github.com/netchecker/netchecker/agent/collect"
 )
@@ -56,16 +55,17 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // and when it is over, and not each round of it.
 type diary map[string]bool
 
-func (d diary) note(findings []collect.Finding) {
+// changes returns a line for each thing that now fails and did not before, and
+// for each that works again.
+func (d diary) changes(findings []collect.Finding) (fails, works []string) {
 	for _, f := range findings {
 		switch failed := f.Err != nil; {
 		case failed && !d[f.Name]:
-			glog.Warningf("Fails: %s: %v", f.Name, f.Err)
-		case failed:
-			glog.V(2).Infof("Still fails: %s: %v", f.Name, f.Err)
-		case d[f.Name]:
-			glog.Infof("Works again: %s", f.Name)
+			fails = append(fails, fmt.Sprintf("Fails: %s: %v", f.Name, f.Err))
+		case !failed && d[f.Name]:
+			works = append(works, "Works again: "+f.Name)
 		}
 		d[f.Name] = f.Err != nil
 	}
+	return fails, works
 }

@@ -113,7 +113,16 @@ func deliver(s Settings, send *sender.Sender, metrics *responder.Metrics) func(c
 	return func(r collect.Round, took time.Duration) {
 		send.Offer(report.Append(nil, &r.Report, padding(s, r.MTU)))
 		metrics.Round(took, r.Report.NSLookup[s.ServerHost] != nil, r.Report.NetworkProbes)
-		seen.note(r.Findings)
+		note(seen.changes(r.Findings))
+	}
+}
+
+func note(fails, works []string) {
+	for _, line := range fails {
+		glog.Warning(line)
+	}
+	for _, line := range works {
+		glog.Info(line)
 	}
 }
 

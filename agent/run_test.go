@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/netchecker/netchecker/agent/collect"
+	"github.com/netchecker/netchecker/agent/probe"
+	"github.com/netchecker/netchecker/pkg/report"
+)
+
+func TestMain(m *testing.M) {
+	_ = flag.Set("logtostderr", "true")
+	_ = os.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
+	var err error
+	if binaryDir, err = os.MkdirTemp("", "netchecker-agent-test"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/golang/glog.(*fileSink).flushDaemon"),
+		goleak.Cleanup(func(code int) {
+			_ = os.RemoveAll(binaryDir)
+			os.Exit(code)
+		}))
+}
+
+// pod is the Machine of a pod called p on node n.
+func pod() Machine {
+	env := map[string]string{"MY_POD_NAME": "p", "MY_NODE_NAME": "n", "MY_POD_NAMESPACE": "ns", "MY_POD_IP": "10.1.2.3"}
+	return Machine{Surroundings: collect.Surroundings{
+		Getenv:   func(k string) string { return env[k] },
+		Hostname: func() (string, error) { return "p", nil },
+	}}
+}
+
+// running starts an agent that ends with the test, and must then end well.
+func running(t *testing.T, m Machine, args ...string) {
+	t.Helper()
+	s, err := understood(args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, s, m) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("run: %v", err)
+			}
+		case <-time.After(2 * time.Second):
+			t.Error("run goes on after its context ended")
+		}
+	})
+}
+
+func TestOriginalServerUnderstandsTheReport(t *testing.T) {
+	srv := newOriginalServer(t)
+	running(t, pod(), "-serverendpoint", srv.endpoint(), "-reportinterval=15", "-listen=", "-probeurls", srv.URL+"/nothing-there")
+	got := srv.reports(t, 1, 5*time.Second)[0]
+	if got.path != "/api/v1/agents/p" || got.contentType != "application/json" {
+		t.Errorf("POST %s, %s", got.path, got.contentType)
+	}
+	if got.ReportInterval != 15 || got.PodName != "p" || got.NodeName != "n" || got.Uptime == 0 || time.Since(got.HostDate).Abs() > time.Minute {
+		t.Errorf("got %+v", got.originalReport)
+	}
+	if a := got.LookupHost["127.0.0.1"]; !slices.Equal(a, []string{"127.0.0.1"}) {
+		t.Errorf("nslookup: %v", got.LookupHost)
+	}
+	if len(got.IPs) == 0 || len(got.ZeroExtender) != 1500 || got.bytes < 3001 {
+		t.Errorf("ips %v, %d zeros, %d bytes", got.IPs, len(got.ZeroExtender), got.bytes)
+	}
+	if p := got.NetworkProbes; len(p) != 2 ||
+		p[0].URL != srv.URL+"/nothing-there" || p[0].ConnectionResult != 1 || p[0].HTTPCode != 404 ||
+		p[1].URL != srv.URL+"/api/v1/ping" || p[1].ConnectionResult != 1 || p[1].HTTPCode != 200 {
+		t.Errorf("network_probes: %+v", p)
+	}
+}
+
+func TestReportAlsoTellsNamespaceNetworkAndAddresses(t *testing.T) {
+	bodies := make(chan []byte, 10)
+	srv := newOriginalServer(t)
+	srv.Config.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if body, _ := io.ReadAll(r.Body); r.Method == http.MethodPost {
+			bodies <- body
+		}
+	})
+	running(t, pod(), "-serverendpoint", srv.endpoint(), "-listen=")
+	got, err := report.Decode(<-bodies)
+	if err == nil {
+		err = got.Validate()
+	}
+	if err != nil || got.Namespace != "ns" || got.Network != report.Pod || !slices.Equal(got.Addresses, []string{"10.1.2.3"}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestFirstReportDoesNotWaitForAnInterval(t *testing.T) {
+	srv := newOriginalServer(t)
+	begun := time.Now()
+	running(t, pod(), "-serverendpoint", srv.endpoint(), "-reportinterval=60", "-listen=")
+	got := srv.reports(t, 1, 5*time.Second)[0]
+	if took := got.at.Sub(begun); took > 3*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestAutomaticPaddingExceedsTheLargestMTU(t *testing.T) {
+	srv := newOriginalServer(t)
+	running(t, pod(), "-serverendpoint", srv.endpoint(), "-zeroextenderlength=auto", "-listen=")
+	got := srv.reports(t, 1, 5*time.Second)[0]
+	interfaces, err := collect.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mtu := collect.LargestMTU(interfaces); 2*len(got.ZeroExtender)+1 <= mtu || got.bytes <= mtu {
+		t.Errorf("%d zeros, %d bytes; the largest MTU is %d", len(got.ZeroExtender), got.bytes, mtu)
+	}
+}
+
+func TestURLThatHangsDelaysTheReportToItsDeadlineAndSpoilsNothingElse(t *testing.T) {
+	t.Parallel()
+	srv := newOriginalServer(t)
+	running(t, pod(), "-serverendpoint", srv.endpoint(), "-reportinterval=1", "-listen=", "-probeurls", srv.URL+"/hang")
+	for _, got := range srv.reports(t, 3, 8*time.Second) { // deadline: 800 ms
+		hung, ping := got.NetworkProbes[0], got.NetworkProbes[1]
+		if hung.ConnectionResult != 0 || hung.HTTPCode != 0 || hung.Total < 790 || hung.Total > 2000 {
+			t.Errorf("the probe that hangs: %+v", hung)
+		}
+		if ping.ConnectionResult != 1 || ping.Total > 700 {
+			t.Errorf("the ping: %+v", ping)
+		}
+	}
+}
+
+func TestLookupThatHangsIsToldAsNullWithinTheDeadline(t *testing.T) {
+	t.Parallel()
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	m := pod()
+	m.Names = probe.Names{Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", silent.LocalAddr().String())
+	}}
+	s, err := understood("-serverendpoint=netchecker-service:8081", "-reportinterval=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	round := newCollector(s, m, collect.Self{PodName: "p"}).Collect(t.Context())
+	if took := time.Since(begun); took > 1500*time.Millisecond {
+		t.Errorf("took %v", took)
+	}
+	body := string(report.Append(nil, &round.Report, 0))
+	if !strings.Contains(body, `"nslookup":{"netchecker-service":null}`) {
+		t.Errorf("the report is %s", body)
+	}
+	if p := round.Report.NetworkProbes[0]; p.ConnectionResult != 0 || p.Total < 700 {
+		t.Errorf("the ping by that name: %+v", p)
+	}
+}
+
+func TestOwnPortTellsHealthReadinessAndMetrics(t *testing.T) {
+	srv := newOriginalServer(t)
+	own := freeAddress(t)
+	running(t, pod(), "-serverendpoint", srv.endpoint(), "-listen", own)
+	srv.reports(t, 1, 5*time.Second)
+	for path, want := range map[string]string{
+		"/healthz?verbose": "[+]rounds ok",
+		"/readyz?verbose":  "[+]report ok",
+		"/metrics":         `netchecker_agent_reports_total{result="accepted"} 1`,
+	} {
+		eventually(t, path, func() bool { return strings.Contains(get(own, path), want) })
+	}
+}
+
+func TestReadinessNamesWhatIsInTheWay(t *testing.T) {
+	own := freeAddress(t)
+	running(t, pod(), "-serverendpoint=127.0.0.1:1", "-listen", own)
+	eventually(t, "the reason is told", func() bool {
+		return strings.Contains(get(own, "/readyz"), "the last report did not get to http://127.0.0.1:1/api/v1/agents/p: dial tcp 127.0.0.1:1: connect: connection refused")
+	})
+	if got := get(own, "/healthz"); got != "200 ok" {
+		t.Errorf("an agent that can't report is not healthy: %s", got)
+	}
+}
+
+func TestEnvironmentOfTheGoRuntimeIsKept(t *testing.T) {
+	gc, procs, memory := debug.SetGCPercent(77), runtime.GOMAXPROCS(0), debug.SetMemoryLimit(1<<30)
+	defer func() { debug.SetGCPercent(gc); runtime.GOMAXPROCS(procs); debug.SetMemoryLimit(memory) }()
+	tune(func(string) string { return "set" })
+	if got := debug.SetGCPercent(77); got != 77 {
+		t.Errorf("GOGC was set to %d", got)
+	}
+	if got := debug.SetMemoryLimit(-1); got != 1<<30 {
+		t.Errorf("GOMEMLIMIT was set to %d", got)
+	}
+	tune(func(string) string { return "" })
+	if gc, memory, procs := debug.SetGCPercent(77), debug.SetMemoryLimit(-1), runtime.GOMAXPROCS(0); gc != 50 || memory != 10<<20 || procs > 2 {
+		t.Errorf("GOGC %d, GOMEMLIMIT %d, GOMAXPROCS %d", gc, memory, procs)
+	}
+}
+
+// freeAddress is one that nobody listens on, of this test alone.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", fmt.Sprintf("127.78.%d.%d:0", os.Getpid()>>8&255, os.Getpid()&255|1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// get returns the status code and the text, or "" where there is no answer.
+func get(address, path string) string {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	res, err := client.Get("http://" + address + path)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, _ := io.ReadAll(res.Body)
+	return fmt.Sprint(res.StatusCode, " ", string(body))
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	t.Errorf("never: %s", what)
+}
