@@ -51,7 +51,7 @@ type Config struct {
 	// Default: no limit.
 	MaxConns int
 	// DrainTimeout is for the requests under way when the context ends. Those
-	// that take longer are cut. Default: 10 s.
+	// that take longer are cut; a negative one cuts all at once. Default: 10 s.
 	DrainTimeout time.Duration
 }
 
@@ -65,13 +65,19 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// cutGrace is how long handlers whose connections were cut may take to notice.
-const cutGrace = time.Second
+const (
+	// cutGrace is how long handlers whose connections were cut may take to notice.
+	cutGrace = time.Second
+	// silentGrace is how long a client that has connected may take, when the
+	// context ends, to begin its first request.
+	silentGrace = 250 * time.Millisecond
+)
 
 // Server is one listener and what is served there. It lives once.
 type Server struct {
 	config   Config
 	guard    *guard
+	silent   *silent
 	listener net.Listener // nil before Listen
 }
 
@@ -80,6 +86,7 @@ func New(c Config) *Server {
 	c = c.withDefaults()
 	return &Server{
 		config: c,
+		silent: newSilent(),
 		guard:  newGuard(c.Handler, newThrottle(time.Now, func(line string) { glog.Errorf("%s: %s", c.Name, line) })),
 	}
 }
@@ -133,8 +140,7 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { served <- server.Serve(s.limited()) }()
 	select {
 	case err := <-served:
-		endRequests()
-		s.cut(server)
+		s.cut(server, endRequests)
 		return fmt.Errorf("%s: the listener on %s failed: %w", s.config.Name, s.listener.Addr(), err)
 	case <-ctx.Done():
 	}
@@ -153,6 +159,7 @@ func (s *Server) httpServer(base context.Context) *http.Server {
 		IdleTimeout:       s.config.IdleTimeout,
 		MaxHeaderBytes:    s.config.MaxHeaderBytes,
 		ErrorLog:          log.New(noise, "", 0),
+		ConnState:         s.silent.note,
 		BaseContext:       func(net.Listener) context.Context { return base },
 	}
 }
@@ -168,6 +175,8 @@ func (s *Server) limited() net.Listener {
 func (s *Server) drain(server *http.Server, endRequests context.CancelFunc) {
 	patience, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
 	defer cancel()
+	hush := time.AfterFunc(silentGrace, s.silent.close)
+	defer hush.Stop()
 	if err := server.Shutdown(patience); err == nil {
 		return
 	} else if !errors.Is(err, context.DeadlineExceeded) {
@@ -176,16 +185,18 @@ func (s *Server) drain(server *http.Server, endRequests context.CancelFunc) {
 		glog.Warningf("%s: closing the listener on %s: %v", s.config.Name, s.listener.Addr(), err)
 	}
 	glog.Warningf("%s: %d requests did not finish within %v and are cut", s.config.Name, s.guard.underWay(), s.config.DrainTimeout)
-	endRequests()
-	s.cut(server)
+	s.cut(server, endRequests)
 }
 
 // cut closes all connections and waits for their handlers, though not for those
 // that don't notice.
-func (s *Server) cut(server *http.Server) {
+func (s *Server) cut(server *http.Server, endRequests context.CancelFunc) {
+	// Connections first: a handler that returns because its context ended must not
+	// have that taken for an answer.
 	if err := server.Close(); err != nil {
 		glog.V(2).Infof("%s: closing connections: %v", s.config.Name, err)
 	}
+	endRequests()
 	select {
 	case <-s.guard.idle():
 	case <-time.After(cutGrace):

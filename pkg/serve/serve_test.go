@@ -194,6 +194,27 @@ func TestRequestsThatOutliveTheDrainAreCut(t *testing.T) {
 	}
 }
 
+func TestAConnectionOnWhichNothingWasSaidHoldsUpNoEnd(t *testing.T) {
+	s := start(t, Config{Name: "API", Handler: ok})
+	quiet := dial(t, s.Addr().String())
+	// A later connection that is answered shows that the quiet one was accepted.
+	if got := ask(t, dial(t, s.Addr().String())); got != "200 OK" {
+		t.Fatalf("got %s", got)
+	}
+	began := time.Now()
+	s.stop()
+	if err := s.ended(t); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	// net/http would wait 5 s for its first request.
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("the end took %v", took)
+	}
+	if n, err := quiet.Read(make([]byte, 1)); err == nil {
+		t.Errorf("the quiet connection got %d bytes", n)
+	}
+}
+
 func TestAListenerThatFailsByItselfIsAnError(t *testing.T) {
 	s := start(t, Config{Name: "API", Handler: ok})
 	if err := s.listener.Close(); err != nil {
