@@ -58,13 +58,13 @@ type decoder struct {
 }
 
 func (d *decoder) decode() error {
-	if d.space(); d.pos >= len(d.data) {
+	if d.end() {
 		return &FieldError{Field: "body", Reason: "is empty; it should be a JSON object"}
 	}
 	if err := d.object(d.member); err != nil {
 		return at("body", err)
 	}
-	if d.space(); d.pos < len(d.data) {
+	if !d.end() {
 		return at("body", d.unexpected("the end of the JSON"))
 	}
 	return nil

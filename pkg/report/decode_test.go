@@ -103,7 +103,7 @@ func TestDecodeReadsWhatAgentsSend(t *testing.T) {
 			},
 		},
 		"unknown keys, which are skipped": {
-			`{"a":{"b":[1,-2.5e+3,true,false,null,"\"}",{}],"podname":"no"},"podname":"p","":0,"` + strings.Repeat("k", 5000) + `":"` + strings.Repeat("v", 5000) + `"}`,
+			`{"a":{"b":[1,-2.5e+3,true,false,null,"\"}",{}],"podname":"no"},"podname":"p","":0,"é":0,"podnamé":0,"` + strings.Repeat("k", 5000) + `":"` + strings.Repeat("v", 5000) + `"}`,
 			report.Report{PodName: "p"},
 		},
 		"last_updated, which is the server's to say": {`{"last_updated":{"any":"thing"}}`, report.Report{}},

@@ -15,6 +15,7 @@ func fullRecord() report.Record {
 	r.Namespace = "kube-system"
 	r.Network = report.Pod
 	r.Addresses = []string{"10.0.0.2", "fd00::2"}
+	r.NetworkProbes = append(r.NetworkProbes, report.ProbeResult{URL: "http://other", Total: 9223372036854})
 	r.IPs = map[string][]string{"lo": {"127.0.0.1/8", "::1/128"}, "eth0": {}, "eth1": nil}
 	return r
 }
@@ -36,7 +37,9 @@ func TestAppendRecordHasTheKeysOfTheOriginalServerInItsOrder(t *testing.T) {
 			`"hostdate":"2017-11-30T14:54:19.5Z","uptime":12345,"last_updated":"2017-11-30T14:54:20Z",` +
 			`"nslookup":{"netchecker-service":["10.233.54.44"]},` +
 			`"network_probes":[{"URL":"http://netchecker-service:8081/api/v1/ping","ConnectionResult":1,"HTTPCode":200,"Total":2,` +
-			`"ContentTransfer":0,"TCPConnection":0,"DNSLookup":1,"Connect":1,"ServerProcessing":0}],` +
+			`"ContentTransfer":0,"TCPConnection":0,"DNSLookup":1,"Connect":1,"ServerProcessing":0},` +
+			`{"URL":"http://other","ConnectionResult":0,"HTTPCode":0,"Total":9223372036854,` +
+			`"ContentTransfer":0,"TCPConnection":0,"DNSLookup":0,"Connect":0,"ServerProcessing":0}],` +
 			`"ips":{"eth0":[],"eth1":null,"lo":["127.0.0.1/8","::1/128"]},` +
 			`"namespace":"kube-system","network":"pod","addresses":["10.0.0.2","fd00::2"]}`},
 		"a zero one": {report.Record{}, `{"report_interval":0,"nodename":"","podname":"","hostdate":"0001-01-01T00:00:00Z","uptime":0,` +

@@ -9,7 +9,7 @@ import (
 
 // number consumes a JSON number and tells whether it is written as an integer.
 func (s *scanner) number(want string) (digits []byte, integer bool, err error) {
-	s.space()
+	s.peek()
 	start := s.pos
 	if s.next('-') {
 		want = "a digit after the minus sign"

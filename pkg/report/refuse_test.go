@@ -53,11 +53,12 @@ func TestDecodeSaysWhichFieldIsWrongAndWhatItShouldBe(t *testing.T) {
 		`{"podname":"` + strings.Repeat("\xff", 700) + `"}`:                `podname: is too long; it should have at most 2048 bytes`,
 
 		// Times.
-		`{"hostdate":1512053659}`:                        `hostdate: found a number at byte 12, where a time as a string should be`,
-		`{"hostdate":""}`:                                `hostdate: is ""; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z`,
-		`{"hostdate":"yesterday"}`:                       `hostdate: is "yesterday"; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z`,
-		`{"hostdate":"2017-11-30 14:54:19"}`:             `hostdate: is "2017-11-30 14:54:19"; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z`,
-		`{"hostdate":"` + strings.Repeat("é", 30) + `"}`: `hostdate: is "` + strings.Repeat("é", 20) + `…"; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z`,
+		`{"hostdate":1512053659}`:                         `hostdate: found a number at byte 12, where a time as a string should be`,
+		`{"hostdate":""}`:                                 `hostdate: is ""; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z`,
+		`{"hostdate":"2017\u002d11-30T14:54:19Z"}`:        `hostdate: is "2017\\u002d11-30T14:54:19Z"; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z`,
+		`{"hostdate":"yesterday"}`:                        `hostdate: is "yesterday"; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z`,
+		`{"hostdate":"2017-11-30 14:54:19"}`:              `hostdate: is "2017-11-30 14:54:19"; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z`,
+		`{"hostdate":"a` + strings.Repeat("é", 30) + `"}`: `hostdate: is "a` + strings.Repeat("é", 19) + `…"; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z`,
 
 		// Numbers.
 		`{"report_interval":"15"}`:                   `report_interval: found a string at byte 19, where a number should be`,

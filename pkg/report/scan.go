@@ -63,25 +63,18 @@ func shown[T string | []byte](v T) string {
 	return text[:end] + "…"
 }
 
-func (s *scanner) space() {
-	for s.pos < len(s.data) {
-		switch s.data[s.pos] {
-		case ' ', '\t', '\n', '\r':
-			s.pos++
-		default:
-			return
-		}
-	}
-}
-
 // peek is the next byte after white space, 0 at the end.
 func (s *scanner) peek() byte {
-	s.space()
-	if s.pos < len(s.data) {
-		return s.data[s.pos]
+	for ; s.pos < len(s.data); s.pos++ {
+		if c := s.data[s.pos]; c > ' ' || c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return c
+		}
 	}
 	return 0
 }
+
+// end says whether nothing but white space is left.
+func (s *scanner) end() bool { return s.peek() == 0 && s.pos >= len(s.data) }
 
 // take consumes c if it comes next after white space.
 func (s *scanner) take(c byte) bool { return s.peek() == c && s.next(c) }

@@ -20,27 +20,26 @@ func (s *scanner) text(want string) (text, error) {
 	if !s.take('"') {
 		return text{}, s.unexpected(want)
 	}
-	start, ascii, escapes := s.pos, true, false
-	for s.pos < len(s.data) {
-		switch c := s.data[s.pos]; {
+	start, escapes, bits := s.pos, false, byte(0)
+	for i := s.pos; i < len(s.data); {
+		switch c := s.data[i]; {
 		case c == '"':
-			raw := s.data[start:s.pos]
-			s.pos++
-			return text{raw, !escapes && (ascii || utf8.Valid(raw))}, nil
+			raw := s.data[start:i]
+			s.pos = i + 1
+			return text{raw, !escapes && (bits < utf8.RuneSelf || utf8.Valid(raw))}, nil
 		case c == '\\':
-			escapes = true
-			_, size := unescape(s.data[s.pos:])
+			_, size := unescape(s.data[i:])
 			if size == 0 {
-				return text{}, bad("unknown escape sequence in a string at byte %d", s.pos)
+				return text{}, bad("unknown escape sequence in a string at byte %d", i)
 			}
-			s.pos += size
-			continue
+			escapes = true
+			i += size
 		case c < ' ':
-			return text{}, bad("control character %#02x in a string at byte %d; it should be escaped", c, s.pos)
-		case c >= utf8.RuneSelf:
-			ascii = false
+			return text{}, bad("control character %#02x in a string at byte %d; it should be escaped", c, i)
+		default:
+			bits |= c
+			i++
 		}
-		s.pos++
 	}
 	return text{}, bad("the JSON ends at byte %d, within a string", len(s.data))
 }
@@ -129,20 +128,32 @@ func unit(b []byte) (rune, bool) {
 func (t text) fold(dst []byte) []byte {
 	var buf [64]byte
 	said, _ := t.bytes(buf[:])
-	for _, r := range string(said[:min(len(said), len(buf))]) {
+	for i := 0; i < len(said); {
+		c, size := said[i], 1
 		switch {
 		case len(dst) == cap(dst):
 			return dst[:0]
-		case r >= 'A' && r <= 'Z':
-			r += 'a' - 'A'
-		case r == 'ſ':
-			r = 's'
-		case r == 'K':
-			r = 'k'
-		case r >= utf8.RuneSelf:
-			return dst[:0]
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		case c >= utf8.RuneSelf:
+			if c, size = foldRune(said[i:]); size == 0 {
+				return dst[:0]
+			}
 		}
-		dst = append(dst, byte(r))
+		dst = append(dst, c)
+		i += size
 	}
 	return dst
+}
+
+// foldRune is the letter that the rune at the beginning of b is a case of, and
+// the bytes that the rune takes, 0 if it is no letter's.
+func foldRune(b []byte) (letter byte, size int) {
+	switch r, size := utf8.DecodeRune(b); r {
+	case 'ſ':
+		return 's', size
+	case 'K':
+		return 'k', size
+	}
+	return 0, 0
 }

@@ -48,10 +48,10 @@ func (d *decoder) readTime(to *time.Time) error {
 	if err != nil {
 		return err
 	}
-	var buf [64]byte
-	said, ok := t.bytes(buf[:])
-	if !ok || to.UnmarshalText(said) != nil {
-		return bad("is %q; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z", shown(said))
+	// Like encoding/json, this takes no escapes here. A longer text is no time, and
+	// the error about it, which nobody reads, would hold a copy.
+	if len(t.raw) > MaxString || to.UnmarshalText(t.raw) != nil {
+		return bad("is %q; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z", shown(t.raw))
 	}
 	return nil
 }
