@@ -66,7 +66,7 @@ func Identify(s Surroundings, network report.Network) (Self, error) {
 		if err != nil {
 			return Self{}, fmt.Errorf("finding out the pod's network by its hostname: %w; set -network", err)
 		}
-		self.Network = NetworkOf(self.PodName, host)
+		self.Network = networkOf(self.PodName, host)
 	}
 	return self, nil
 }
@@ -100,7 +100,7 @@ func (s Surroundings) addresses() ([]string, error) {
 	return list[:min(len(list), report.MaxValues)], nil
 }
 
-// NetworkOf tells a pod's network by its hostname. A pod on the pod network has
+// networkOf tells a pod's network by its hostname. A pod on the pod network has
 // its own name for a hostname, one on the host network has its node's:
 //
 //	hostname                                        network
@@ -108,7 +108,7 @@ func (s Surroundings) addresses() ([]string, error) {
 //	its first 63 bytes, without '-' and '.' at the end   pod (the kernel's limit)
 //	the pod's name, a dot, and more                 pod (setHostnameAsFQDN)
 //	anything else                                   host
-func NetworkOf(podName, hostname string) report.Network {
+func networkOf(podName, hostname string) report.Network {
 	short := podName
 	if len(short) > 63 { // as kubelet's truncatePodHostnameIfNeeded does
 		short = strings.TrimRight(short[:63], "-.")

@@ -25,7 +25,7 @@ func TestNetworkIsToldByTheHostname(t *testing.T) {
 		{"the node's name, long pod name", long, "node-1", report.Host},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := NetworkOf(c.pod, c.host); got != c.want {
+			if got := networkOf(c.pod, c.host); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})

@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	// MaxBody is how much of an answer's body is read, in bytes; the rest is left
+	// maxBody is how much of an answer's body is read, in bytes; the rest is left
 	// on the wire.
-	MaxBody = 1 << 20
+	maxBody = 1 << 20
 	// maxHeader bounds what an answer's header may cost, in bytes.
 	maxHeader = 64 << 10
 )
@@ -91,7 +91,7 @@ func (h HTTP) get(ctx context.Context, u *url.URL) (code int, err error) {
 		return code, plain(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, MaxBody)); err != nil {
+	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, maxBody)); err != nil {
 		return res.StatusCode, fmt.Errorf("reading the answer's body: %w", plain(err))
 	}
 	return res.StatusCode, nil

@@ -12,7 +12,7 @@ func TestOutcomeOf(t *testing.T) {
 		201: Refused, 204: Refused, 301: Refused, 400: Refused, 401: Refused, 404: Refused, 409: Refused, 413: Refused,
 		408: Failed, 425: Failed, 429: Failed, 500: Failed, 502: Failed, 503: Failed, 504: Failed,
 	} {
-		if got := OutcomeOf(code); got != want {
+		if got := outcomeOf(code); got != want {
 			t.Errorf("%d is %s, want %s", code, got, want)
 		}
 	}
@@ -33,11 +33,11 @@ func TestPauseDoublesUpToTheLongestAndVariesByHalf(t *testing.T) {
 		{6, 0, 15 * time.Second},
 		{1_000_000, 0.5, 22500 * time.Millisecond},
 	} {
-		if got := Pause(c.failures, first, longest, c.noise); got != c.want {
+		if got := pauseAfter(c.failures, first, longest, c.noise); got != c.want {
 			t.Errorf("after %d failures with noise %v: %v, want %v", c.failures, c.noise, got, c.want)
 		}
 	}
-	if got := Pause(1, time.Second, 200*time.Millisecond, 1); got != 200*time.Millisecond {
+	if got := pauseAfter(1, time.Second, 200*time.Millisecond, 1); got != 200*time.Millisecond {
 		t.Errorf("longest shorter than first: %v", got)
 	}
 }

@@ -24,9 +24,6 @@ const (
 	Failed Outcome = "failed"
 )
 
-// Outcomes are all there are.
-var Outcomes = [...]Outcome{Accepted, Refused, Failed}
-
 // maxQuoted is how much of a refusal's text is quoted, in bytes.
 const maxQuoted = 300
 
@@ -77,7 +74,7 @@ func exchange(ctx context.Context, client *http.Client, to string, body []byte) 
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, _ := io.ReadAll(io.LimitReader(res.Body, maxQuoted))
-	a := attempt{outcome: OutcomeOf(res.StatusCode), code: res.StatusCode}
+	a := attempt{outcome: outcomeOf(res.StatusCode), code: res.StatusCode}
 	if a.outcome == Accepted {
 		return a
 	}
@@ -88,12 +85,12 @@ func exchange(ctx context.Context, client *http.Client, to string, body []byte) 
 	return a
 }
 
-// OutcomeOf says what a status code means for a report:
+// outcomeOf says what a status code means for a report:
 //
 //	200                  accepted: original servers answer nothing else
 //	408, 425, 429, 5xx   failed: a matter of time
 //	any other            refused
-func OutcomeOf(code int) Outcome {
+func outcomeOf(code int) Outcome {
 	switch {
 	case code == http.StatusOK:
 		return Accepted

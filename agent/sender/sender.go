@@ -130,13 +130,13 @@ func (s *Sender) pause(a attempt, failures int) time.Duration {
 		spread := time.Duration(rand.Float64() * float64(s.cfg.FirstPause))
 		return min(a.retryAfter+spread, s.cfg.Interval)
 	}
-	return Pause(failures, s.cfg.FirstPause, min(s.cfg.Interval, longestPause), rand.Float64())
+	return pauseAfter(failures, s.cfg.FirstPause, min(s.cfg.Interval, longestPause), rand.Float64())
 }
 
-// Pause is how long to wait after so many failures in a row (1 for the first):
+// pauseAfter is how long to wait after so many failures in a row (1 for the first):
 // first, doubled with each further one, at most longest, and of that, by noise
 // from [0, 1), between a half and the whole.
-func Pause(failures int, first, longest time.Duration, noise float64) time.Duration {
+func pauseAfter(failures int, first, longest time.Duration, noise float64) time.Duration {
 	d := first
 	for range failures - 1 {
 		if d >= longest {

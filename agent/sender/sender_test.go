@@ -270,9 +270,9 @@ func TestServerThatHangsCostsADeadline(t *testing.T) {
 	})
 	failures := make(chan error, 10)
 	var s *Sender
-	s = running(t, Config{URL: srv.URL, Interval: 200 * time.Millisecond, Observe: func(Outcome, time.Time) { failures <- s.Ready(t.Context()) }})
+	s = running(t, Config{URL: srv.URL, Interval: 500 * time.Millisecond, Observe: func(Outcome, time.Time) { failures <- s.Ready(t.Context()) }})
 	s.Offer([]byte("one"))
-	if err, want := <-failures, "the last report did not get to "+srv.URL+": no answer within 200ms"; err == nil || err.Error() != want {
+	if err, want := <-failures, "the last report did not get to "+srv.URL+": no answer within 500ms"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if err := <-failures; err != nil {
