@@ -7,70 +7,40 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
-	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
-	"github.com/golang/glog"
-
-	"github.com/netchecker/netchecker/pkg/version"
+	"github.com/netchecker/netchecker/pkg/cli"
 )
 
 const program = "netchecker-agent"
 
-const (
-	exitOK    = 0
-	exitError = 1 // it can't work, or can't go on
-	exitUsage = 2 // the command line is not understood
-)
+// environment is what -help says besides the flags.
+const environment = `Environment:
+  MY_POD_NAME          the pod's name (needed)
+  MY_NODE_NAME         the node's name
+  MY_POD_NAMESPACE     the pod's namespace, if not as the service account's files say
+  MY_POD_IPS           the pod's addresses, if not those of its interfaces (or MY_POD_IP)
+  GOGC, GOMEMLIMIT, GOMAXPROCS   the Go runtime's, which are set low otherwise
+`
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	glog.Flush()
-	os.Exit(code)
-}
-
-// command returns the exit code.
-func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	fs := flag.NewFlagSet(program, flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
 	var o Options
-	o.AddFlags(fs)
-	addLogFlags(fs)
-	switch err := parse(fs, args); {
-	case errors.Is(err, flag.ErrHelp):
-		usage(stdout, fs)
-		return exitOK
-	case err != nil:
-		_, _ = fmt.Fprintf(stderr, "%s: %v; see %s -help\n", program, err, program)
-		return exitUsage
-	case o.Version:
-		_, _ = fmt.Fprintln(stdout, program, version.Get())
-		return exitOK
-	}
-	settings, err := o.Validate()
-	if err == nil {
-		err = run(ctx, settings, machine())
-	}
-	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "%s: %v\n", program, err)
-		return exitError
-	}
-	return exitOK
+	command(&o).Main()
 }
 
-func parse(fs *flag.FlagSet, args []string) error {
-	if err := fs.Parse(args); err != nil {
-		return err
+// command is the agent as a program that sets o and runs by it.
+func command(o *Options) cli.Program {
+	return cli.Program{
+		Name:     program,
+		About:    program + " looks at the network from its pod and reports to netchecker-server.",
+		Groups:   groups,
+		More:     environment,
+		AddFlags: o.AddFlags,
+		Start: func(ctx context.Context) error {
+			settings, err := o.Validate()
+			if err != nil {
+				return err
+			}
+			return run(ctx, settings, machine())
+		},
 	}
-	if fs.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	}
-	return nil
 }

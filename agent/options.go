@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/netchecker/netchecker/pkg/cli"
 	"github.com/netchecker/netchecker/pkg/report"
 )
 
@@ -32,7 +33,13 @@ type Options struct {
 	ZeroExtenderLength string
 	Listen             string
 	Network            string
-	Version            bool
+}
+
+// groups are the flags as -help tells them.
+var groups = []cli.Group{
+	{Title: "Reporting", Flags: []string{"serverendpoint", "reportinterval", "zeroextenderlength", "network"}},
+	{Title: "Probing", Flags: []string{"probeurls"}},
+	{Title: "Being watched", Flags: []string{"listen"}},
 }
 
 // AddFlags makes fs set o, which gets the defaults.
@@ -44,7 +51,6 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.ProbeURLs, "probeurls", "", "the `URLs` to probe in each round, with ',' or ';' between them; the server's ping is always one more")
 	fs.StringVar(&o.Network, "network", auto, "the pod's `network`: pod, host, or auto (by the hostname)")
 	fs.StringVar(&o.Listen, "listen", "0.0.0.0:8082", "the `address` of the agent's own /healthz, /readyz and /metrics; empty for none")
-	fs.BoolVar(&o.Version, "version", false, "print the version and exit")
 }
 
 // Settings are Options that were understood.

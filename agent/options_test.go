@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netchecker/netchecker/pkg/cli"
 	"github.com/netchecker/netchecker/pkg/report"
 )
 
@@ -19,7 +20,7 @@ func understood(args ...string) (Settings, error) {
 	fs.SetOutput(&bytes.Buffer{})
 	var o Options
 	o.AddFlags(fs)
-	if err := parse(fs, args); err != nil {
+	if err := fs.Parse(args); err != nil {
 		return Settings{}, err
 	}
 	return o.Validate()
@@ -147,22 +148,16 @@ func TestPadding(t *testing.T) {
 }
 
 func TestHelpTellsEveryFlagInItsGroupOnce(t *testing.T) {
+	var o Options
+	var out, none bytes.Buffer
+	if code := command(&o).Run(t.Context(), []string{"-help"}, &out, &none); code != cli.ExitOK || none.Len() > 0 {
+		t.Errorf("exit %d, %s", code, &none)
+	}
 	fs := flag.NewFlagSet("", flag.ContinueOnError)
-	new(Options).AddFlags(fs)
-	addLogFlags(fs)
-	var out bytes.Buffer
-	usage(&out, fs)
+	o.AddFlags(fs)
 	fs.VisitAll(func(f *flag.Flag) {
 		if n := strings.Count(out.String(), "\n  -"+f.Name+" "); n != 1 {
 			t.Errorf("-%s is told %d times", f.Name, n)
 		}
 	})
-	for _, g := range groups {
-		if !strings.Contains(out.String(), "\n"+g.title+":\n") {
-			t.Errorf("there is no group %q", g.title)
-		}
-	}
-	if got := fs.Lookup("logtostderr"); got.Value.String() != "true" || got.DefValue != "true" {
-		t.Errorf("-logtostderr is %s by default, and said to be %s", got.Value, got.DefValue)
-	}
 }
