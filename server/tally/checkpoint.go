@@ -20,24 +20,30 @@ type checkpoint struct {
 }
 
 // Restore takes over a checkpoint that was read from the store. What was counted
-// after its revision stays counted. data is nil where a checkpoint was deleted,
-// which changes nothing.
+// after its revision stays counted. data is nil where the checkpoint is gone and
+// the store begins a new history, whose revisions may be lower: the counts stay.
 func (t *Tally) Restore(name string, data []byte) {
-	var c checkpoint
-	if data == nil {
-		return
-	}
-	if err := json.Unmarshal(data, &c); err != nil {
-		glog.Errorf("The counters' checkpoint %q can't be read, so their agents' counts may fall: %v", name, err)
+	i := slices.Index(shardNames, name)
+	if i < 0 {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := slices.IndexFunc(shardNames, func(s string) bool { return s == name })
-	if i < 0 || t.leading {
+	s := &t.shards[i]
+	if data == nil {
+		s.revision, s.recent, s.anew, t.seen = 0, nil, true, 0
+		return
+	}
+	if t.leading && !s.anew {
 		return // the leader's own checkpoint coming back is older than what it has
 	}
-	if s := &t.shards[i]; c.Revision >= s.revision {
+	s.anew = false
+	var c checkpoint
+	if err := json.Unmarshal(data, &c); err != nil {
+		glog.Errorf("The counters' checkpoint %q can't be read, so their agents' counts may fall: %v", name, err)
+		return
+	}
+	if c.Revision >= s.revision {
 		s.restore(c, t)
 	}
 }

@@ -78,6 +78,9 @@ type shard struct {
 	recent []event
 	// urgent says that the next checkpoint should not wait: an error was counted.
 	urgent bool
+	// anew says that the store has lost the checkpoint, so that whatever it has
+	// next is from another history.
+	anew bool
 }
 
 // Tally is safe for use by many goroutines.

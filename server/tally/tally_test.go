@@ -276,9 +276,25 @@ func TestACheckpointThatCannotBeReadChangesNothing(t *testing.T) {
 	ta.Reported(key("a"), 1)
 	a := shardName(shardOf(key("a")))
 	ta.Restore(a, []byte("{"))
-	ta.Restore(a, nil)
 	ta.Restore("no shard", []byte("{}"))
 	wantCounts(t, ta, two, map[string]Counts{"n1-host_network": {1, 0}})
+}
+
+func TestCountsStayWhereTheStoreBeginsANewHistory(t *testing.T) {
+	c, db := newClock(), &etcd{data: map[string][]byte{}}
+	ta := New(c.now)
+	ta.setLeading(true)
+	for rev := int64(1000); rev < 1005; rev++ {
+		ta.Reported(key("a"), rev)
+	}
+	ta.save(t.Context(), db, true)
+	for i := range shards {
+		ta.Restore(shardName(i), nil)
+	}
+	ta.Reported(key("a"), 3)
+	wantCounts(t, ta, two, map[string]Counts{"n1-host_network": {6, 0}})
+	ta.save(t.Context(), db, true)
+	wantCounts(t, db.restart(c, []event{{3, key("a")}}), two, map[string]Counts{"n1-host_network": {6, 0}})
 }
 
 // fixed is a judge with one verdict.
