@@ -1,0 +1,178 @@
+package pods
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/netchecker/netchecker/pkg/version"
+)
+
+// Requests a second that the client allows itself. Even a list of 100,000 pods,
+// page by page, takes few seconds.
+const clientQPS, clientBurst = 50, 100
+
+// client is the API server, as far as this package asks it.
+type client struct {
+	api  kubernetes.Interface
+	http *http.Client
+	host string
+}
+
+// newClient makes a client by the kubeconfig at that path; an empty path means
+// the ServiceAccount of the pod that this process runs in.
+func newClient(kubeconfig string) (*client, error) {
+	cfg, err := restConfig(kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ContentType = runtime.ContentTypeProtobuf
+	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	cfg.QPS, cfg.Burst = clientQPS, clientBurst
+	cfg.UserAgent = "netchecker-server/" + version.Version
+	cfg.WarningHandlerWithContext = rest.NoWarnings{}
+	web, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("preparing to connect to the API server at %s: %w", cfg.Host, err)
+	}
+	api, err := kubernetes.NewForConfigAndClient(cfg, web)
+	if err != nil {
+		return nil, fmt.Errorf("preparing to ask the API server at %s: %w", cfg.Host, err)
+	}
+	return &client{api: api, http: web, host: cfg.Host}, nil
+}
+
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig != "" {
+		cfg, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+		if err != nil {
+			return nil, fmt.Errorf("reading the kubeconfig %s: %w", kubeconfig, err)
+		}
+		return cfg, nil
+	}
+	cfg, err := rest.InClusterConfig()
+	if errors.Is(err, rest.ErrNotInCluster) {
+		return nil, errors.New("this process runs in no Kubernetes pod, so it needs a kubeconfig, or a file of agents")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading this pod's ServiceAccount: %w", err)
+	}
+	return cfg, nil
+}
+
+func (c *client) close() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }
+
+// appSelector selects the pods whose label app is one of apps.
+func appSelector(apps []string) (string, error) {
+	selector := "app in (" + strings.Join(apps, ",") + ")"
+	if _, err := labels.Parse(selector); err != nil {
+		return "", fmt.Errorf("the pods' label app can't be one of %q: %w", apps, err)
+	}
+	return selector, nil
+}
+
+// resource is one kind of object, in all namespaces.
+type resource struct {
+	name    string // as roles call it
+	host    string // the API server's, for errors
+	example runtime.Object
+	list    func(context.Context, metav1.ListOptions) (runtime.Object, error)
+	watch   func(context.Context, metav1.ListOptions) (watch.Interface, error)
+	// ping is the cheapest request that whoever may list may also make.
+	ping func(context.Context) error
+}
+
+// nobody is the name that pings ask for. No object need have it.
+const nobody = "netchecker-ping"
+
+// pingOptions ask for one object by name, from the API server's cache. A limit
+// would do less: it is ignored where the cache answers.
+func pingOptions() metav1.ListOptions {
+	return metav1.ListOptions{FieldSelector: "metadata.name=" + nobody, ResourceVersion: "0", Limit: 1}
+}
+
+func (c *client) pods(selector string) resource {
+	pods := c.api.CoreV1().Pods(metav1.NamespaceAll)
+	return resource{
+		name: "pods", host: c.host, example: &corev1.Pod{},
+		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = selector
+			page, err := pods.List(ctx, o)
+			if err != nil {
+				return nil, err
+			}
+			for i := range page.Items {
+				stripPod(&page.Items[i])
+			}
+			return page, nil
+		},
+		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = selector
+			return pods.Watch(ctx, o)
+		},
+		ping: func(ctx context.Context) error {
+			// In one namespace, a name is looked up and not searched for.
+			_, err := c.api.CoreV1().Pods(metav1.NamespaceDefault).List(ctx, pingOptions())
+			return err
+		},
+	}
+}
+
+func (c *client) nodes() resource {
+	nodes := c.api.CoreV1().Nodes()
+	return resource{
+		name: "nodes", host: c.host, example: &corev1.Node{},
+		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			page, err := nodes.List(ctx, o)
+			if err != nil {
+				return nil, err
+			}
+			for i := range page.Items {
+				stripNode(&page.Items[i])
+			}
+			return page, nil
+		},
+		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return nodes.Watch(ctx, o)
+		},
+		ping: func(ctx context.Context) error {
+			_, err := nodes.List(ctx, pingOptions())
+			return err
+		},
+	}
+}
+
+// stripPod leaves what podTable reads, so that the pages of a long list cost
+// little memory until all of them are there.
+func stripPod(p *corev1.Pod) {
+	*p = corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: p.Name, Namespace: p.Namespace, UID: p.UID,
+			ResourceVersion: p.ResourceVersion, DeletionTimestamp: p.DeletionTimestamp,
+		},
+		Spec:   corev1.PodSpec{NodeName: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork},
+		Status: corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP, PodIPs: p.Status.PodIPs},
+	}
+}
+
+// stripNode leaves what nodeTable reads.
+func stripNode(n *corev1.Node) {
+	*n = corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: n.Name, ResourceVersion: n.ResourceVersion, DeletionTimestamp: n.DeletionTimestamp,
+		},
+		Spec: corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable, Taints: n.Spec.Taints},
+	}
+}

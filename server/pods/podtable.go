@@ -1,0 +1,194 @@
+package pods
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/server/fleet"
+)
+
+// podTable has the pods that should be running. It is the store of a client-go
+// reflector, which calls one method at a time.
+type podTable struct {
+	now     func() time.Time
+	changed func()
+
+	mu   sync.Mutex
+	read bool
+	all  map[fleet.Key]fleet.Agent
+	// sorted is what agents returned last, touched which keys differ since.
+	sorted  []fleet.Agent
+	touched map[fleet.Key]struct{}
+}
+
+func newPodTable(now func() time.Time, changed func()) *podTable {
+	return &podTable{
+		now: now, changed: changed,
+		all: make(map[fleet.Key]fleet.Agent), touched: make(map[fleet.Key]struct{}),
+	}
+}
+
+// agents are all, in the order of Key.Compare, and whether they were read at all.
+// The caller may keep the slice and must not write to it.
+func (t *podTable) agents() ([]fleet.Agent, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.touched) > 0 {
+		t.sorted = merged(t.sorted, t.touched, t.all)
+		clear(t.touched)
+	}
+	return t.sorted, t.read
+}
+
+// merged is all in order, made from a former order and the keys that were added,
+// changed or removed since. It costs a copy and the sorting of those keys.
+func merged(former []fleet.Agent, touched map[fleet.Key]struct{}, all map[fleet.Key]fleet.Agent) []fleet.Agent {
+	fresh := make([]fleet.Key, 0, len(touched))
+	for k := range touched {
+		if _, ok := all[k]; ok {
+			fresh = append(fresh, k)
+		}
+	}
+	slices.SortFunc(fresh, fleet.Key.Compare)
+	order := make([]fleet.Agent, 0, len(all))
+	for i := range former {
+		k := former[i].Key
+		if _, ok := touched[k]; ok {
+			continue
+		}
+		for len(fresh) > 0 && fresh[0].Compare(k) < 0 {
+			order = append(order, all[fresh[0]])
+			fresh = fresh[1:]
+		}
+		order = append(order, former[i])
+	}
+	for _, k := range fresh {
+		order = append(order, all[k])
+	}
+	return order
+}
+
+// Add takes in a pod that is new to the reflector.
+func (t *podTable) Add(obj any) error {
+	pod, ok := obj.(*corev1.Pod)
+	if !ok {
+		return fmt.Errorf("a %T is no pod", obj)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if a, expected := agentOf(pod); expected {
+		t.put(a, t.all)
+	} else {
+		t.drop(a.Key)
+	}
+	return nil
+}
+
+// Update takes in a pod that has changed.
+func (t *podTable) Update(obj any) error { return t.Add(obj) }
+
+// Delete takes in that a pod is gone.
+func (t *podTable) Delete(obj any) error {
+	pod, ok := obj.(*corev1.Pod)
+	if !ok {
+		return fmt.Errorf("a %T is no pod", obj)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drop(fleet.Key{Namespace: pod.Namespace, Name: pod.Name})
+	return nil
+}
+
+// Replace takes in a list of all pods.
+func (t *podTable) Replace(objs []any, _ string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make(map[fleet.Key]fleet.Agent, len(objs))
+	for _, obj := range objs {
+		pod, ok := obj.(*corev1.Pod)
+		if !ok {
+			return fmt.Errorf("a %T is no pod", obj)
+		}
+		if a, expected := agentOf(pod); expected {
+			t.put(a, all)
+		}
+	}
+	for k := range t.all {
+		if _, ok := all[k]; !ok {
+			t.drop(k)
+		}
+	}
+	t.all = all
+	if !t.read {
+		t.read = true
+		t.changed()
+	}
+	return nil
+}
+
+// Resync has nothing to do: the table is the end of the line.
+func (t *podTable) Resync() error { return nil }
+
+// put writes a to all, as it compares with what is known of it.
+func (t *podTable) put(a fleet.Agent, all map[fleet.Key]fleet.Agent) {
+	was, known := t.all[a.Key]
+	if known && was.UID == a.UID {
+		a.FirstSeen = was.FirstSeen
+	} else {
+		a.FirstSeen = t.now()
+	}
+	all[a.Key] = a
+	if !known || !same(&was, &a) {
+		t.touch(a.Key)
+	}
+}
+
+func (t *podTable) drop(k fleet.Key) {
+	if _, ok := t.all[k]; !ok {
+		return
+	}
+	delete(t.all, k)
+	t.touch(k)
+}
+
+func (t *podTable) touch(k fleet.Key) {
+	t.touched[k] = struct{}{}
+	t.changed()
+}
+
+// agentOf is the agent in a pod, and whether it should be running: not if the pod
+// has ended (an evicted one counts as Failed) or is on its way out. FirstSeen is
+// left to the caller.
+func agentOf(pod *corev1.Pod) (agent fleet.Agent, expected bool) {
+	agent = fleet.Agent{
+		Key:       fleet.Key{Namespace: pod.Namespace, Name: pod.Name},
+		UID:       string(pod.UID),
+		Node:      pod.Spec.NodeName,
+		Network:   report.Pod,
+		Addresses: addresses(&pod.Status),
+	}
+	if pod.Spec.HostNetwork {
+		agent.Network = report.Host
+	}
+	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	return agent, !ended && pod.DeletionTimestamp == nil
+}
+
+func addresses(s *corev1.PodStatus) []string {
+	if len(s.PodIPs) == 0 {
+		if s.PodIP == "" {
+			return nil
+		}
+		return []string{s.PodIP}
+	}
+	ips := make([]string, len(s.PodIPs))
+	for i, ip := range s.PodIPs {
+		ips[i] = ip.IP
+	}
+	return ips
+}
