@@ -96,17 +96,10 @@ type Reserved struct {
 	For []string
 }
 
-// Check returns what in imports is not as the house is, one sentence for each
-// row or arrow, in order.
+// Check returns what in imports is not as the house allows, one sentence for
+// each arrow and each package without a row, in order.
 func Check(house House, reserved []Reserved, imports Imports) []string {
 	var wrong []string
-	for _, room := range house.Rooms {
-		for _, path := range room.Packages {
-			if _, ok := imports[path]; !ok {
-				wrong = append(wrong, fmt.Sprintf("%s has a row, and there is no such package", path))
-			}
-		}
-	}
 	for from, all := range imports {
 		if _, _, ok := house.place(from); !ok {
 			wrong = append(wrong, fmt.Sprintf("%s has no row", from))
@@ -120,6 +113,19 @@ func Check(house House, reserved []Reserved, imports Imports) []string {
 	}
 	slices.Sort(wrong)
 	return wrong
+}
+
+// Missing returns the rows that have no package in imports, top to bottom.
+func Missing(house House, imports Imports) []string {
+	var missing []string
+	for _, room := range house.Rooms {
+		for _, path := range room.Packages {
+			if _, ok := imports[path]; !ok {
+				missing = append(missing, path)
+			}
+		}
+	}
+	return missing
 }
 
 // forbids says why from may not import to, or nothing where it may.

@@ -104,7 +104,7 @@ func TestImportsAreHeldAgainstTheHouse(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, path := range []string{"server", "server/api", "server/store", "agent", "pkg/serve", "pkg/report"} {
-				if _, ok := row.imports[path]; !ok {
+				if _, there := row.imports[path]; !there {
 					row.imports[path] = nil
 				}
 			}
@@ -116,14 +116,10 @@ func TestImportsAreHeldAgainstTheHouse(t *testing.T) {
 }
 
 func TestRowsWithoutAPackageAreFound(t *testing.T) {
-	got := architecture.Check(parse(t, small), nil, architecture.Imports{
+	got := architecture.Missing(parse(t, small), architecture.Imports{
 		"server": nil, "server/api": nil, "agent": nil, "pkg/report": nil,
 	})
-	want := []string{
-		"pkg/serve has a row, and there is no such package",
-		"server/store has a row, and there is no such package",
-	}
-	if !slices.Equal(got, want) {
+	if want := []string{"server/store", "pkg/serve"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
