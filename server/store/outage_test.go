@@ -1,0 +1,178 @@
+package store_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netchecker/netchecker/server/store"
+	"github.com/netchecker/netchecker/test/etcdtest"
+)
+
+const ping = time.Second
+
+func quick(c *store.Config) { c.PingTimeout = ping }
+
+func TestStoppedEtcdIsToldInTimeAndForgottenOnceItGoesOn(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	s := openOn(t, etcd, quick)
+	put(t, s, pod(0), 1)
+	before := s.ListeningSince()
+
+	etcd.Pause()
+	began := time.Now()
+	_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute)
+	if took := time.Since(began); !errors.Is(err, store.ErrUnavailable) || took > 3*time.Second {
+		t.Errorf("put: %v after %v", err, took)
+	}
+	if as := s.CurrentAsOf(); as.After(began) {
+		t.Errorf("the view is current as of %v after etcd was stopped", as.Sub(began))
+	}
+	if since := s.ListeningSince(); !since.IsZero() {
+		t.Errorf("listening since %v", since)
+	}
+	if trouble := s.Trouble(); !strings.HasPrefix(trouble, "etcd does not answer") {
+		t.Errorf("trouble is %q", trouble)
+	}
+	if s.Get(pod(0)) == nil {
+		t.Error("the view was lost")
+	}
+
+	etcd.Resume()
+	resumed := time.Now()
+	eventually(t, "it listens again", func() bool { return !s.ListeningSince().IsZero() })
+	if since := s.ListeningSince(); !since.After(resumed) || since.Equal(before) {
+		t.Errorf("listening since %v before etcd went on", resumed.Sub(since))
+	}
+	put(t, s, pod(0), 3)
+	eventually(t, "the view has it", func() bool { return uptime(s, pod(0)) == 3 })
+	if trouble := s.Trouble(); trouble != "" {
+		t.Errorf("trouble is %q", trouble)
+	}
+}
+
+func TestShortSilenceChangesNothing(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	s := openOn(t, etcd, func(c *store.Config) { c.PingTimeout = 10 * time.Second })
+	before := s.ListeningSince()
+	etcd.Pause()
+	time.Sleep(300 * time.Millisecond)
+	etcd.Resume()
+	resumed := time.Now()
+	eventually(t, "the view is current", func() bool { return s.CurrentAsOf().After(resumed) })
+	if since := s.ListeningSince(); !since.Equal(before) {
+		t.Errorf("listening since %v later than before", since.Sub(before))
+	}
+}
+
+func TestKilledEtcdComesBackOnItsData(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	s := openOn(t, etcd, quick)
+	put(t, s, pod(0), 1)
+	eventually(t, "the view has it", func() bool { return s.Get(pod(0)) != nil })
+	learned := s.Get(pod(0)).Learned
+
+	etcd.Kill()
+	eventually(t, "it is told", func() bool { return s.Trouble() != "" })
+	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("put: %v", err)
+	}
+	if err := s.Check(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("check: %v", err)
+	}
+
+	etcd.Restart()
+	restarted := time.Now()
+	eventually(t, "the view is current", func() bool { return s.CurrentAsOf().After(restarted) })
+	if r := s.Get(pod(0)); r == nil || !r.Learned.Equal(learned) {
+		t.Errorf("the record is %+v, want one learned at %v", r, learned)
+	}
+	put(t, s, pod(0), 3)
+	eventually(t, "the view has it", func() bool { return uptime(s, pod(0)) == 3 })
+	if err := s.Check(t.Context()); err != nil {
+		t.Errorf("check: %v", err)
+	}
+}
+
+func TestStoreOpensBeforeEtcdIsThere(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	etcd.Kill()
+	s, _ := open(t, store.Config{Endpoints: []string{etcd.Endpoint}, PingTimeout: ping})
+	if as := s.CurrentAsOf(); !as.IsZero() {
+		t.Errorf("current as of %v", as)
+	}
+	eventually(t, "the cause is told", func() bool { return strings.Contains(s.Trouble(), "connection refused") })
+	etcd.Restart()
+	eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+	put(t, s, pod(0), 1)
+}
+
+func TestEtcdThatLostItsDataIsReadAnew(t *testing.T) {
+	t.Parallel()
+	etcd, empty := etcdtest.Start(t), etcdtest.Start(t)
+	relay := newRelay(t, etcd.Endpoint)
+	s, _ := open(t, store.Config{Endpoints: []string{relay.endpoint}, PingTimeout: ping})
+	eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+	for i := range 5 {
+		put(t, s, pod(i), 1)
+	}
+	eventually(t, "the view has them", func() bool { return s.Len() == 5 })
+	relay.turn(empty.Endpoint)
+	eventually(t, "the view is that of the other", func() bool { return s.Len() == 0 })
+	eventually(t, "puts work", func() bool {
+		_, err := s.Put(t.Context(), pod(9), value(pod(9), 1), time.Minute)
+		return err == nil
+	})
+	eventually(t, "the view has it", func() bool { return s.Get(pod(9)) != nil })
+	eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+}
+
+func TestConnectionThatWentSilentIsLeft(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	relay := newRelay(t, etcd.Endpoint)
+	s, _ := open(t, store.Config{Endpoints: []string{relay.endpoint}, PingTimeout: ping})
+	eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+	relay.freeze()
+	eventually(t, "it is told", func() bool { return s.Trouble() != "" })
+	frozen := time.Now()
+	eventually(t, "another connection is used", func() bool { return s.CurrentAsOf().After(frozen) })
+}
+
+func TestPutAfterTheEndIsRefused(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	s, stop := open(t, store.Config{Endpoints: []string{etcd.Endpoint}})
+	put(t, s, pod(0), 1)
+	stop()
+	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("got error %v", err)
+	}
+}
+
+func TestWaitingPutsAreAnsweredAtTheEnd(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	s, stop := open(t, store.Config{Endpoints: []string{etcd.Endpoint}, WriteTimeout: time.Second})
+	put(t, s, pod(0), 1)
+	etcd.Pause()
+	answers := make(chan error, 100)
+	for range cap(answers) {
+		go func() {
+			_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute)
+			answers <- err
+		}()
+	}
+	time.Sleep(50 * time.Millisecond)
+	stop()
+	for range cap(answers) {
+		if err := <-answers; !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("got error %v", err)
+		}
+	}
+}

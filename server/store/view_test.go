@@ -1,0 +1,307 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/server/store"
+	"github.com/netchecker/netchecker/test/etcdtest"
+)
+
+func TestTwoStoresSeeEachOthersWrites(t *testing.T) {
+	t.Parallel()
+	for _, release := range []string{"3.4", "3.5", "newest"} {
+		t.Run(release, func(t *testing.T) {
+			t.Parallel()
+			var options []etcdtest.Option
+			if release != "newest" {
+				options = append(options, etcdtest.Version(release))
+			}
+			etcd := etcdtest.Start(t, options...)
+			a, b := openOn(t, etcd), openOn(t, etcd)
+			put(t, a, pod(1), 1)
+			put(t, b, pod(2), 2)
+			for _, s := range []*store.Store{a, b} {
+				eventually(t, "both views have both", func() bool { return uptime(s, pod(1)) == 1 && uptime(s, pod(2)) == 2 })
+			}
+			written := time.Now()
+			eventually(t, "both views are current without further writes", func() bool {
+				return a.CurrentAsOf().After(written) && b.CurrentAsOf().After(written)
+			})
+			if a.Revision() < a.Get(pod(2)).Revision {
+				t.Errorf("revision %d is before %d", a.Revision(), a.Get(pod(2)).Revision)
+			}
+		})
+	}
+}
+
+func TestViewHasAllThatWasWrittenBeforeItIsCurrent(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	a, b := openOn(t, etcd), openOn(t, etcd)
+	for i := range 50 {
+		put(t, a, pod(i), 1)
+		written := time.Now()
+		if i%10 != 0 {
+			continue
+		}
+		eventually(t, "it is current", func() bool { return b.CurrentAsOf().After(written) })
+		if b.Get(pod(i)) == nil {
+			t.Fatalf("current as of %v after %v was written, and without it", b.CurrentAsOf().Sub(written), pod(i))
+		}
+	}
+}
+
+func TestViewIsReadInPages(t *testing.T) {
+	t.Parallel()
+	const pods = 2500
+	etcd := etcdtest.Start(t, etcdtest.UnsafeNoFsync())
+	a := openOn(t, etcd)
+	var all sync.WaitGroup
+	for worker := range 100 {
+		all.Go(func() {
+			for i := worker; i < pods; i += 100 {
+				put(t, a, pod(i), 1)
+			}
+		})
+	}
+	all.Wait()
+	b := openOn(t, etcd)
+	if b.Len() != pods {
+		t.Errorf("the view has %d records, want %d", b.Len(), pods)
+	}
+	seen := 0
+	b.Each(func(*fleet.Record) { seen++ })
+	if seen != pods {
+		t.Errorf("Each saw %d records, want %d", seen, pods)
+	}
+}
+
+func TestUnlistedReportsAreCountedApart(t *testing.T) {
+	t.Parallel()
+	s := openOn(t, etcdtest.Start(t))
+	stranger := fleet.UnlistedKey("default", "stranger")
+	put(t, s, pod(0), 1)
+	put(t, s, stranger, 1)
+	eventually(t, "the view has both", func() bool { return s.Len() == 2 })
+	for key, want := range map[fleet.Key]bool{stranger: true, pod(0): false, fleet.UnlistedKey("", "stranger"): false} {
+		if count, has := s.Unlisted(key); count != 1 || has != want {
+			t.Errorf("Unlisted(%v) is %d, %v; want 1, %v", key, count, has, want)
+		}
+	}
+	var keys []fleet.Key
+	s.EachUnlisted(func(r *fleet.Record) { keys = append(keys, r.Key) })
+	if !slices.Equal(keys, []fleet.Key{stranger}) {
+		t.Errorf("EachUnlisted saw %v", keys)
+	}
+}
+
+func TestValuesThatAreNoReportsAreIgnored(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	client := etcd.Client(t)
+	foreign := map[string]string{
+		"netchecker/agents/default/pod-1": "not JSON", "netchecker/agents/default/pod-2": `{"ips":1}`,
+		"netchecker/agents/pod-3": string(value(pod(3), 1)), "netchecker/agents/a/b/c": "{}", "netchecker/agents/": "{}",
+		"netchecker/else": "x", "netchecker2/agents/default/pod-4": string(value(pod(4), 1)),
+	}
+	write := func() {
+		for key, v := range foreign {
+			if _, err := client.Put(t.Context(), key, v); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write() // to be read
+	s := openOn(t, etcd)
+	put(t, s, pod(0), 1)
+	write() // to be watched
+	written := time.Now()
+	eventually(t, "the view is current", func() bool { return s.CurrentAsOf().After(written) })
+	if s.Len() != 1 || s.Get(pod(0)) == nil {
+		t.Errorf("the view has %d records", s.Len())
+	}
+	if _, err := client.Put(t.Context(), "netchecker/agents/default/pod-0", "overwritten"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a report that was overwritten is gone", func() bool { return s.Len() == 0 })
+}
+
+func TestChangesAreSignalled(t *testing.T) {
+	t.Parallel()
+	// No proof of currency comes in this time, but the first one.
+	s := openOn(t, etcdtest.Start(t), func(c *store.Config) { c.PingTimeout = time.Hour })
+	for i := range 5 {
+		select {
+		case <-s.Changed():
+		default:
+		}
+		put(t, s, pod(i), 1)
+		for s.Get(pod(i)) == nil {
+			select {
+			case <-s.Changed():
+			case <-time.After(soon):
+				t.Fatal("no signal")
+			}
+		}
+	}
+}
+
+func TestReportsAreReplayedToTheCountersOnce(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	a := openOn(t, etcd)
+	var events []string
+	var third int64
+	for i := range uint64(6) {
+		revision := put(t, a, pod(int(i%2)), i+1)
+		events = append(events, at(pod(int(i%2)), revision))
+		if i == 2 {
+			third = revision
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		resume int64
+		from   int // in events; negative: none of them
+	}{
+		{"nothing to replay", 0, -1},
+		{"from a checkpoint", third, 3},
+		{"from the beginning", 1, 0},
+		{"a checkpoint that is ahead", 1 << 40, -1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var want []string
+			if test.from >= 0 {
+				want = slices.Clone(events[test.from:])
+			}
+			told := &counters{resume: test.resume}
+			b := openOn(t, etcd, func(c *store.Config) { c.Counters = told })
+			if got := told.events(); !slices.Equal(got, want) {
+				t.Fatalf("when the view was current, the counters had been told %v, want %v", got, want)
+			}
+			next := at(pod(5), put(t, b, pod(5), 1))
+			events, want = append(events, next), append(want, next)
+			eventually(t, "the counters are told of the next", func() bool { return slices.Equal(told.events(), want) })
+		})
+	}
+}
+
+func TestReportsAreCountedOnceAcrossOutageAndCompaction(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	relay := newRelay(t, etcd.Endpoint)
+	told := &counters{resume: 1}
+	far, _ := open(t, store.Config{Endpoints: []string{relay.endpoint}, PingTimeout: ping, Counters: told})
+	near := openOn(t, etcd)
+	var want []string
+	want = append(want, at(pod(0), put(t, near, pod(0), 1)), at(pod(1), put(t, near, pod(1), 1)))
+	eventually(t, "the counters are told", func() bool { return slices.Equal(told.events(), want) })
+	eventually(t, "it listens", func() bool { return !far.ListeningSince().IsZero() })
+	learned := far.Get(pod(0)).Learned
+
+	relay.turn("http://127.0.0.1:1")
+	put(t, near, pod(1), 2) // compacted away before it is seen
+	last := put(t, near, pod(2), 1)
+	if err := near.Compact(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	relay.turn(etcd.Endpoint)
+
+	want = append(want, at(pod(2), last))
+	eventually(t, "the view has it", func() bool { return uptime(far, pod(1)) == 2 && far.Get(pod(2)) != nil })
+	eventually(t, "the counters are told of what is left", func() bool { return slices.Equal(told.events(), want) })
+	if !far.Get(pod(0)).Learned.Equal(learned) {
+		t.Error("a record that did not change was learned anew")
+	}
+	want = append(want, at(pod(3), put(t, near, pod(3), 1)))
+	eventually(t, "the counters are told of the next", func() bool { return slices.Equal(told.events(), want) })
+}
+
+func TestCompactionBelowTheReplayCostsOnlyWhatWasCompacted(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	a := openOn(t, etcd)
+	put(t, a, pod(0), 1)
+	middle := put(t, a, pod(0), 2)
+	last := put(t, a, pod(1), 1)
+	if err := a.Compact(t.Context(), middle); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Compact(t.Context(), middle); err != nil {
+		t.Errorf("compacting again: %v", err)
+	}
+	told := &counters{resume: 1}
+	b := openOn(t, etcd, func(c *store.Config) { c.Counters = told })
+	if want := []string{at(pod(0), middle), at(pod(1), last)}; !slices.Equal(told.events(), want) {
+		t.Errorf("the counters were told %v, want %v", told.events(), want)
+	}
+	if b.Len() != 2 {
+		t.Errorf("the view has %d records", b.Len())
+	}
+}
+
+func TestCheckpointsAreFenced(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	client := etcd.Client(t)
+	leader, err := client.Put(t.Context(), "netchecker/leader/x", "me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, told := openOn(t, etcd), &counters{}
+	openOn(t, etcd, func(c *store.Config) { c.Counters = told })
+	fence := store.Fence{Key: "netchecker/leader/x", CreateRevision: leader.Header.Revision}
+	shards := map[string][]byte{"0": []byte("zero"), "1": []byte("one")}
+	if err := a.SaveCounters(t.Context(), fence, shards); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other is told", func() bool { return told.shard("0") == "zero" && told.shard("1") == "one" })
+	if err := a.SaveCounters(t.Context(), fence, map[string][]byte{"0": nil}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other is told that it was deleted", func() bool { return told.shard("0") == "" })
+
+	later := &counters{}
+	openOn(t, etcd, func(c *store.Config) { c.Counters = later })
+	if later.shard("0") != "" || later.shard("1") != "one" {
+		t.Errorf("a later one restored %v", later.restored)
+	}
+	for name, fence := range map[string]store.Fence{
+		"none": {}, "of another key": {Key: "netchecker/leader/y", CreateRevision: fence.CreateRevision},
+		"of an earlier reign": {Key: fence.Key, CreateRevision: fence.CreateRevision - 1},
+	} {
+		if err := a.SaveCounters(t.Context(), fence, shards); err != store.ErrNotLeader {
+			t.Errorf("fence %s: %v", name, err)
+		}
+	}
+}
+
+func TestManyLargeCheckpointsFitIntoEtcdsLimits(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	client := etcd.Client(t)
+	leader, err := client.Put(t.Context(), "netchecker/leader/x", "me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openOn(t, etcd)
+	shards := make(map[string][]byte)
+	for i := range 300 {
+		shards[fmt.Sprint(i)] = make([]byte, 8<<10)
+	}
+	shards["large"] = make([]byte, 1<<20)
+	if err := s.SaveCounters(t.Context(), store.Fence{Key: "netchecker/leader/x", CreateRevision: leader.Header.Revision}, shards); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Get(t.Context(), "netchecker/counters/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil || answer.Count != int64(len(shards)) {
+		t.Errorf("%d were written, %v", answer.Count, err)
+	}
+}
