@@ -1,6 +1,10 @@
 // Package embedded runs an etcd inside the process, for a server that was given
-// none: one member, its data in a directory of its own, listening on loopback
-// only, on ports that the system picks.
+// none. It has one member, keeps its data in a directory of its own, syncs every
+// write to the disk, and listens on loopback alone, on ports that the kernel
+// chooses.
+//
+// It does not compact itself: the leader among the servers does, which knows what
+// is needed yet.
 package embedded
 
 import (
@@ -8,114 +12,128 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
-	"syscall"
-	"time"
+	"sync"
 
 	"go.etcd.io/etcd/server/v3/embed"
 )
 
-// readyWithin bounds the start: a database of some GiB takes about this long to
-// be read from a slow disk.
-const readyWithin = 2 * time.Minute
-
-// Config says where the data is and how much of it there may be.
+// Config is what an Etcd needs.
 type Config struct {
-	// Dir is made if it is not there, readable by this user only.
+	// Dir is where the data is; see DirFor. It is made if it is not there.
 	Dir string
-	// QuotaBytes bounds the database; 0 means etcd's own default, 2 GiB. Beyond it
-	// etcd refuses writes until somebody makes space.
+	// QuotaBytes is how large the database may become; 0: etcd's default, 2 GiB.
 	QuotaBytes int64
 }
 
-// Etcd is one that runs. It must be closed.
+// Etcd is an etcd that runs.
 type Etcd struct {
-	etcd *embed.Etcd
-	lock *os.File
+	server *embed.Etcd
+	lock   *lock
+	ended  chan error
+	close  func()
 }
 
-// Start starts an etcd and returns when it answers, when ctx ends, or when it
-// failed. A directory that can't be written, or that another process uses, is an
-// error at once.
-func Start(ctx context.Context, c Config) (*Etcd, error) {
-	lock, err := own(c.Dir)
+// The name of the member, and the directory below Config.Dir. Changing either would leave the data
+// of earlier runs behind.
+const (
+	memberName = "netchecker"
+	dataDir    = "etcd"
+)
+
+const (
+	// snapshotEvery is how many entries of its log etcd holds in memory before it
+	// lets go of them. Its default, 10,000, is meant for members that lag behind,
+	// of which there are none; at up to 1 MiB an entry it would be far too many.
+	snapshotEvery = 1000
+	// catchUp is how many entries stay beyond that.
+	catchUp = 100
+	// walFiles bounds the log on the disk, of 64 MiB a file.
+	walFiles = 2
+)
+
+// Start starts an etcd on the data in cfg.Dir, and returns when it can be read
+// and written, or when ctx ends. ctx does not end it later; Close does.
+func Start(ctx context.Context, cfg Config) (*Etcd, error) {
+	held, err := lockDir(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
-	etcd, err := start(ctx, c)
+	e, err := start(ctx, cfg, held)
 	if err != nil {
-		_ = lock.Close()
+		return nil, errors.Join(fmt.Errorf("starting the server's own etcd in %s: %w", cfg.Dir, err), held.release())
+	}
+	return e, nil
+}
+
+func start(ctx context.Context, cfg Config, held *lock) (*Etcd, error) {
+	server, err := embed.StartEtcd(settings(cfg))
+	if err != nil {
 		return nil, err
-	}
-	return &Etcd{etcd, lock}, nil
-}
-
-// own takes the directory for this process.
-func own(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the data directory: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, "netchecker.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("the data directory can't be written: %w", err)
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = lock.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("the data directory %s is in use by another server", dir)
-		}
-		return nil, fmt.Errorf("locking the data directory %s: %w", dir, err)
-	}
-	return lock, nil
-}
-
-func start(ctx context.Context, c Config) (*embed.Etcd, error) {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
-	defer cancel()
-	etcd, err := embed.StartEtcd(config(c))
-	if err != nil {
-		return nil, fmt.Errorf("starting etcd: %w", err)
 	}
 	select {
-	case <-etcd.Server.ReadyNotify():
-		return etcd, nil
-	case err = <-etcd.Err():
-		err = fmt.Errorf("etcd ended while it started: %w", err)
+	case <-server.Server.ReadyNotify():
+	case <-server.Server.StopNotify():
+		server.Close()
+		return nil, errors.New("it ended before it was ready; its log has the cause")
+	case err := <-server.Err():
+		server.Close()
+		return nil, err
 	case <-ctx.Done():
-		err = fmt.Errorf("waiting for etcd to be ready: %w", ctx.Err())
+		server.Close()
+		return nil, fmt.Errorf("waiting until it is ready: %w", context.Cause(ctx))
 	}
-	etcd.Close()
-	return nil, err
+	e := &Etcd{server: server, lock: held, ended: make(chan error, 1)}
+	closing, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		e.watch(closing)
+	}()
+	e.close = sync.OnceFunc(func() {
+		close(closing)
+		<-watched
+		server.Close()
+	})
+	return e, nil
 }
 
-// config is etcd's own. The ports are picked anew each time; a single member needs
-// no other to find it.
-func config(c Config) *embed.Config {
-	anyPort := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
-	cfg := embed.NewConfig()
-	cfg.Name = "netchecker"
-	cfg.Dir = filepath.Join(c.Dir, "etcd")
-	cfg.QuotaBackendBytes = c.QuotaBytes
-	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{anyPort}, []url.URL{anyPort}
-	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{anyPort}, []url.URL{anyPort}
-	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
-	cfg.EnableGRPCGateway = false
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger())
-	return cfg
+func settings(cfg Config) *embed.Config {
+	c := embed.NewConfig()
+	c.Name = memberName
+	c.Dir = filepath.Join(cfg.Dir, dataDir)
+	// The kernel chooses the ports. Nobody connects to the peer's, and the address
+	// that is remembered is the same at each start.
+	loopback := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
+	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{loopback}, []url.URL{loopback}
+	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{loopback}, []url.URL{loopback}
+	c.InitialCluster = c.InitialClusterFromName(c.Name)
+	c.QuotaBackendBytes = cfg.QuotaBytes
+	c.SnapshotCount, c.SnapshotCatchUpEntries = snapshotEvery, catchUp
+	c.MaxWalFiles = walFiles
+	c.EnableGRPCGateway = false
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newLogger())
+	return c
 }
 
-// Endpoint is the URL that clients in this process use.
-func (e *Etcd) Endpoint() string { return "http://" + e.etcd.Clients[0].Addr().String() }
+// watch tells when etcd ends although nobody closed it.
+func (e *Etcd) watch(closing <-chan struct{}) {
+	select {
+	case <-closing:
+	case err := <-e.server.Err():
+		e.ended <- fmt.Errorf("the server's own etcd failed: %w", err)
+	case <-e.server.Server.StopNotify():
+		e.ended <- errors.New("the server's own etcd stopped by itself; its log has the cause")
+	}
+}
 
-// Err tells when etcd ended by itself.
-func (e *Etcd) Err() <-chan error { return e.etcd.Err() }
+// Endpoint is the URL for clients.
+func (e *Etcd) Endpoint() string { return "http://" + e.server.Clients[0].Addr().String() }
 
-// Close ends etcd, which keeps what it committed, and waits until it has.
+// Err has one error if etcd ends although nobody closed it.
+func (e *Etcd) Err() <-chan error { return e.ended }
+
+// Close ends etcd, and returns when its data may be used by another.
 func (e *Etcd) Close() error {
-	e.etcd.Close()
-	if err := e.lock.Close(); err != nil {
-		return fmt.Errorf("unlocking the data directory: %w", err)
-	}
-	return nil
+	e.close()
+	return e.lock.release()
 }

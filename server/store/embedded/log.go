@@ -1,35 +1,37 @@
 package embedded
 
 import (
-	"strings"
+	"bytes"
 
 	"github.com/golang/glog"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// logger passes etcd's log on to glog: errors as errors, the rest with -v=2 and
-// more.
-func logger() *zap.Logger {
-	level := zapcore.ErrorLevel
-	if glog.V(2) {
-		level = zapcore.InfoLevel
-	}
+// newLogger gives etcd's errors to glog as errors, and the rest, which is much,
+// at verbosity 4.
+func newLogger() *zap.Logger {
 	encoder := zapcore.NewConsoleEncoder(zapcore.EncoderConfig{
-		MessageKey: "message", LevelKey: "level", EncodeLevel: zapcore.LowercaseLevelEncoder,
-		EncodeTime: zapcore.EpochTimeEncoder, EncodeDuration: zapcore.StringDurationEncoder,
+		MessageKey: "msg", NameKey: "logger", ConsoleSeparator: " ",
+		EncodeDuration: zapcore.StringDurationEncoder,
 	})
-	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(toGlog{}), level))
+	grave := zap.LevelEnablerFunc(func(l zapcore.Level) bool { return l >= zapcore.ErrorLevel })
+	rest := zap.LevelEnablerFunc(func(l zapcore.Level) bool { return l < zapcore.ErrorLevel && bool(glog.V(4)) })
+	return zap.New(zapcore.NewTee(
+		zapcore.NewCore(encoder, lines(func(text string) { glog.Error("etcd: ", text) }), grave),
+		zapcore.NewCore(encoder, lines(func(text string) { glog.Info("etcd: ", text) }), rest),
+	))
 }
 
-type toGlog struct{}
+// lines is called with each entry of the log.
+type lines func(text string)
 
-func (toGlog) Write(line []byte) (int, error) {
-	text := strings.TrimSpace(string(line))
-	if strings.HasPrefix(text, "info") || strings.HasPrefix(text, "warn") {
-		glog.Infof("etcd: %s", text)
-	} else {
-		glog.Errorf("etcd: %s", text)
-	}
-	return len(line), nil
+func (l lines) Write(entry []byte) (int, error) {
+	l(string(bytes.TrimRight(entry, "\n")))
+	return len(entry), nil
+}
+
+func (l lines) Sync() error {
+	glog.Flush()
+	return nil
 }
