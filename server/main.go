@@ -1,0 +1,33 @@
+// Netchecker-server is the judge: it takes the agents' reports in, keeps them in
+// etcd, and says what they mean.
+//
+// The package only translates and wires: flags to Options (options.go), Options
+// to parts that are started and stopped in order (run.go).
+package main
+
+import (
+	"context"
+
+	"github.com/netchecker/netchecker/pkg/cli"
+)
+
+func main() {
+	var o Options
+	command(&o).Main()
+}
+
+// command is the server as a program that sets o and runs by it.
+func command(o *Options) cli.Program {
+	return cli.Program{
+		Name:     "netchecker-server",
+		About:    "netchecker-server takes the reports of netchecker agents and says whether the network between the nodes is all right.",
+		Groups:   groups,
+		AddFlags: o.AddFlags,
+		Start: func(ctx context.Context) error {
+			if err := o.Validate(); err != nil {
+				return err
+			}
+			return run(ctx, *o)
+		},
+	}
+}

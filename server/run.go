@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/golang/glog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/netchecker/netchecker/pkg/health"
+	"github.com/netchecker/netchecker/pkg/serve"
+	"github.com/netchecker/netchecker/pkg/version"
+	"github.com/netchecker/netchecker/server/api"
+	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/server/intake"
+	"github.com/netchecker/netchecker/server/judge"
+	"github.com/netchecker/netchecker/server/leader"
+	"github.com/netchecker/netchecker/server/metrics"
+	"github.com/netchecker/netchecker/server/pods"
+	"github.com/netchecker/netchecker/server/store"
+	"github.com/netchecker/netchecker/server/store/embedded"
+	"github.com/netchecker/netchecker/server/tally"
+)
+
+const (
+	// bodyWithin is how long a report may take to arrive.
+	bodyWithin = 10 * time.Second
+	// idleFor is how long a connection is kept between two requests: shorter than
+	// the usual report intervals, whose agents would hold one each, and none of them,
+	// so that no agent sends just when its connection is closed.
+	idleFor = 20 * time.Second
+	// loopWithin is how long the judge's loop may take to turn; liveness ends what
+	// is slower.
+	loopWithin = 20 * time.Second
+	// compactEvery is the time between two compactions, and so about how long old
+	// revisions are kept.
+	compactEvery = time.Minute
+)
+
+// source is where the list of agents comes from.
+type source interface {
+	Run(context.Context) error
+	List() *fleet.List
+	AsOf() time.Time
+	Changed() <-chan struct{}
+	Check(context.Context) error
+}
+
+// run starts all parts, waits until ctx ends or one of them fails, and stops
+// them: the listener first, so that what was taken in is still stored, and etcd
+// last.
+func run(ctx context.Context, o Options) (err error) {
+	glog.Infof("netchecker-server %s", version.Get())
+	src, err := openSource(o)
+	if err != nil {
+		return err
+	}
+	endpoints := o.endpoints()
+	var etcd *embedded.Etcd
+	if len(endpoints) == 0 {
+		if etcd, err = startEtcd(ctx, o); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, etcd.Close()) }()
+		endpoints = []string{etcd.Endpoint()}
+	}
+	s := newServer(o, src)
+	if s.store, err = store.Open(s.storeConfig(endpoints, etcd != nil)); err != nil {
+		return err
+	}
+	s.wire()
+	return s.run(ctx, etcd)
+}
+
+// openSource opens the list of agents that the options ask for.
+func openSource(o Options) (source, error) {
+	if o.AgentsFile != "" {
+		return pods.NewFile(o.AgentsFile, time.Now)
+	}
+	return pods.NewKubernetes(pods.KubernetesConfig{Kubeconfig: o.Kubeconfig, PollInterval: seconds(o.CheckInterval)})
+}
+
+// startEtcd starts the server's own etcd.
+func startEtcd(ctx context.Context, o Options) (*embedded.Etcd, error) {
+	if o.KubeProxyInit {
+		glog.Warning("-kubeproxyinit: reports are not kept in Kubernetes custom resources any more; the server's own etcd keeps them")
+	}
+	dir, err := embedded.DirFor(o.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("-data-dir: %w", err)
+	}
+	glog.Infof("Starting the server's own etcd in %s", dir)
+	etcd, err := embedded.Start(ctx, embedded.Config{Dir: dir, QuotaBytes: o.EmbeddedEtcdQuota})
+	if err != nil {
+		return nil, fmt.Errorf("starting the server's own etcd in %s: %w", dir, err)
+	}
+	return etcd, nil
+}
+
+// server is the parts and how they hang together.
+type server struct {
+	opts    Options
+	source  source
+	store   *store.Store
+	judge   *judge.Judge
+	tally   *tally.Tally
+	metrics *metrics.Metrics
+	elector *leader.Elector
+	http    *serve.Server
+
+	serving     health.Circuit
+	loop        *health.Pulse
+	live, ready *health.Set
+}
+
+func newServer(o Options, src source) *server {
+	return &server{
+		opts:    o,
+		source:  src,
+		tally:   tally.New(time.Now),
+		metrics: metrics.New(),
+		loop:    health.NewPulse("judge", loopWithin, time.Now),
+	}
+}
+
+func (s *server) storeConfig(endpoints []string, own bool) store.Config {
+	return store.Config{
+		Endpoints:          endpoints,
+		CAFile:             s.opts.EtcdCA,
+		CertFile:           s.opts.EtcdCert,
+		KeyFile:            s.opts.EtcdKey,
+		InsecureSkipVerify: s.opts.EtcdInsecureSkipVerify,
+		Tree:               s.opts.EtcdTree,
+		PingTimeout:        seconds(s.opts.PingTimeout),
+		Own:                own,
+		Counters:           s.tally,
+		Observer:           s.metrics,
+		Now:                time.Now,
+	}
+}
+
+// wire builds the parts that need the store.
+func (s *server) wire() {
+	s.judge = judge.New(judge.Config{
+		Store:      s.store,
+		Pods:       podsView{s.source},
+		BlindAfter: seconds(s.opts.PingTimeout),
+		StaleAfter: 3 * seconds(s.opts.CheckInterval),
+		Grace:      seconds(s.opts.StartingGrace),
+		Now:        time.Now,
+	})
+	s.elector = leader.New(leader.Config{Client: s.store.Client(), Prefix: s.store.LeaderPrefix(), Identity: identity()})
+	s.metrics.Watch(metrics.Config{
+		Verdicts: s.judge, Counter: s.tally, Store: s.storeStatus, Leading: s.elector.Leading, Now: time.Now,
+	})
+	s.live = health.New(0, s.loop.Check(), s.listening())
+	s.ready = health.New(0, s.serving.Check(), health.Check{Name: "etcd", Run: s.store.Check}, health.Check{Name: "pods", Run: s.source.Check})
+	s.http = serve.New(serve.Config{
+		Name: "API", Flag: "-endpoint", Addr: s.opts.Endpoint,
+		ReadTimeout: bodyWithin + 5*time.Second, IdleTimeout: idleFor,
+		MaxConns: s.opts.MaxConnections, DrainTimeout: seconds(s.opts.DrainTimeout),
+		Handler: api.New(api.Config{
+			Taker:       intake.New(s.store, s.source, seconds(s.opts.ReportTTL), time.Now),
+			Verdicts:    s.judge,
+			Observer:    s.metrics,
+			MaxBody:     s.opts.MaxBodyBytes,
+			BodyWithin:  bodyWithin,
+			Unavailable: store.Passing,
+			Health:      s.live.Handler("/healthz"),
+			Ready:       s.ready.Handler("/readyz"),
+			Metrics:     s.metrics.Handler(),
+		}),
+	})
+}
+
+// listening is the liveness check of the listener, which a shutdown does not fail.
+func (s *server) listening() health.Check {
+	return health.Check{Name: "listener", Run: func(context.Context) error {
+		if s.http.Addr() == nil {
+			return errors.New("is not up")
+		}
+		return nil
+	}}
+}
+
+func (s *server) storeStatus() metrics.StoreStatus {
+	st := metrics.StoreStatus{ViewAge: -1, OutOfSpace: s.store.Status().OutOfSpace}
+	if asOf := s.store.CurrentAsOf(); !asOf.IsZero() {
+		st.ViewAge = time.Since(asOf)
+	}
+	return st
+}
+
+// run runs the parts until ctx ends or one of them fails.
+func (s *server) run(ctx context.Context, etcd *embedded.Etcd) error {
+	if err := s.http.Listen(); err != nil {
+		return err
+	}
+	// The parts behind the listener outlive it, so that requests under way can end.
+	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	parts, behind := errgroup.WithContext(behind)
+	parts.Go(func() error { return s.store.Run(behind) })
+	parts.Go(func() error { return s.source.Run(behind) })
+	parts.Go(func() error { s.judge.Run(behind, s.loop.Beat); return nil })
+	parts.Go(func() error { return s.elector.Run(behind, s.lead) })
+	if etcd != nil {
+		parts.Go(func() error {
+			select {
+			case err := <-etcd.Err():
+				return fmt.Errorf("the server's own etcd ended: %w", err)
+			case <-behind.Done():
+				return nil
+			}
+		})
+	}
+	front, stopFront := context.WithCancel(ctx)
+	defer stopFront()
+	stopWatching := context.AfterFunc(behind, stopFront)
+	defer stopWatching()
+
+	s.serving.Close()
+	glog.Infof("Serving at %s", s.http.Addr())
+	leave := context.AfterFunc(front, func() { s.serving.Open("the server is shutting down") })
+	defer leave()
+	served := s.http.Run(front)
+	stop()
+	err := errors.Join(served, parts.Wait(), s.live.Close(), s.ready.Close())
+	if err == nil {
+		glog.Info("Ended")
+	}
+	return err
+}
+
+// lead does what only one of several servers does: it writes the counters, and
+// compacts etcd.
+func (s *server) lead(ctx context.Context, fence store.Fence) error {
+	if err := s.store.Await(ctx, fence.CreateRevision); err != nil {
+		return fmt.Errorf("reading what the last leader wrote: %w", err)
+	}
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	if s.opts.EtcdCompact {
+		parts.Go(func() { s.store.KeepCompact(ctx, compactEvery, s.tally.ResumeAfter) })
+	}
+	s.tally.Lead(ctx, s.judge, fenced{s.store, fence}, tally.Pace{})
+	return nil
+}
+
+// fenced saves counters while the fence stands.
+type fenced struct {
+	store *store.Store
+	fence store.Fence
+}
+
+func (f fenced) Save(ctx context.Context, checkpoints map[string][]byte) error {
+	return f.store.SaveCounters(ctx, f.fence, checkpoints)
+}
+
+// podsView is the list of pods as the judge sees it.
+type podsView struct{ source }
+
+func (v podsView) Trouble() string {
+	if err := v.Check(context.Background()); err != nil {
+		return err.Error()
+	}
+	return ""
+}
