@@ -222,10 +222,10 @@ func TestLeadThatReturnsLetsAnotherLead(t *testing.T) {
 	defer s.Close()
 	elector := leader.New(leader.Config{Client: s.Client(), Prefix: s.LeaderPrefix(), Identity: "a"})
 	ctx, cancel := context.WithCancel(t.Context())
-	done, began := make(chan error, 1), make(chan struct{})
+	done, began := make(chan error, 1), make(chan struct{}, 100)
 	go func() {
 		done <- elector.Run(ctx, func(context.Context, store.Fence) error {
-			close(began)
+			began <- struct{}{}
 			return errors.New("no more")
 		})
 	}()
