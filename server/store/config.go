@@ -53,7 +53,8 @@ type Config struct {
 // Counters folds the events of the store. One goroutine calls it.
 type Counters interface {
 	// Restore is told of a checkpoint that was read, or seen to be written. data
-	// is nil where it was deleted.
+	// is nil where it was deleted, or where etcd was found to have another history,
+	// whose revisions may be lower.
 	Restore(shard string, data []byte)
 	// ResumeAfter is asked after the checkpoints were read: the reports after this
 	// revision are told by Reported. 0: there is nothing to replay.

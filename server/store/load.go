@@ -70,7 +70,13 @@ func (e etcd) page(ctx context.Context, request *pb.RangeRequest) (*pb.RangeResp
 // load reads counters and records as of one revision into the view, and sets
 // where the watch goes on.
 func (f *follower) load(ctx context.Context) error {
-	f.lost = f.takeReload() || f.lost
+	if f.lost = f.takeReload() || f.lost; f.lost {
+		// What the counters know of revisions is void; what they counted is not.
+		for shard := range f.shards {
+			f.counters.Restore(shard, nil)
+		}
+		f.shards = nil
+	}
 	shards := make(map[string]bool)
 	header, err := f.etcd.pages(ctx, f.tree.counters(), 0, func(kv *mvccpb.KeyValue) {
 		if shard, ok := f.tree.shard(kv.GetKey()); ok {
