@@ -149,8 +149,8 @@ func (f *follower) watchFrom(ctx context.Context, revision int64) error {
 	ctx = metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "netchecker-watch", strconv.Itoa(f.watches))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	f.watching(nil, cancel)
-	defer f.watching(nil, nil)
+	f.attempting(cancel)
+	defer f.attempting(nil)
 	// This waits until etcd has agreed, or ctx ends.
 	responses := f.client.Watch(ctx, string(f.tree), clientv3.WithPrefix(), clientv3.WithRev(revision))
 	f.watching(ctx, cancel)

@@ -144,6 +144,16 @@ func TestConnectionThatWentSilentIsLeft(t *testing.T) {
 	eventually(t, "another connection is used", func() bool { return s.CurrentAsOf().After(frozen) })
 }
 
+func TestEndpointThatIsDeadIsPassedOver(t *testing.T) {
+	t.Parallel()
+	etcd := etcdtest.Start(t)
+	s, _ := open(t, store.Config{Endpoints: []string{"http://127.0.0.1:1", etcd.Endpoint}})
+	eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+	for i := range 10 {
+		put(t, s, pod(i), 1)
+	}
+}
+
 func TestPutAfterTheEndIsRefused(t *testing.T) {
 	t.Parallel()
 	etcd := etcdtest.Start(t)

@@ -50,6 +50,14 @@ func (f *follower) fail(err error) {
 	f.err = err
 }
 
+// attempting notes that there is no watch, and what ends the attempt to begin one;
+// nil where there is none.
+func (f *follower) attempting(stop context.CancelFunc) {
+	var none context.Context
+	f.watching(none, stop)
+}
+
+// watching notes the watch that has begun, and what ends it.
 func (f *follower) watching(watch context.Context, stop context.CancelFunc) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
