@@ -121,7 +121,7 @@ func (o *Options) validateEtcd() error {
 	if (o.EtcdCert == "") != (o.EtcdKey == "") {
 		return errors.New("-etcd-cert and -etcd-key belong together; one of them is missing")
 	}
-	if o.EtcdEndpoints != "" && len(o.endpoints()) == 0 {
+	if o.EtcdEndpoints != "" && !o.KubeProxyInit && len(o.endpoints()) == 0 {
 		return fmt.Errorf("-etcd-endpoints is %q; it should be URLs with ',' between them, such as http://127.0.0.1:2379", o.EtcdEndpoints)
 	}
 	return nil

@@ -206,7 +206,15 @@ func (s *server) run(ctx context.Context, etcd *embedded.Etcd) error {
 	parts.Go(func() error { return s.store.Run(behind) })
 	parts.Go(func() error { return s.source.Run(behind) })
 	parts.Go(func() error { s.judge.Run(behind, s.loop.Beat); return nil })
-	parts.Go(func() error { return s.elector.Run(behind, s.lead) })
+	// A leader resigns while the store still works, so that another takes over at
+	// once.
+	electing, resign := context.WithCancel(behind)
+	defer resign()
+	resigned := make(chan struct{})
+	parts.Go(func() error {
+		defer close(resigned)
+		return s.elector.Run(electing, s.lead)
+	})
 	if etcd != nil {
 		parts.Go(func() error {
 			select {
@@ -227,6 +235,8 @@ func (s *server) run(ctx context.Context, etcd *embedded.Etcd) error {
 	leave := context.AfterFunc(front, func() { s.serving.Open("the server is shutting down") })
 	defer leave()
 	served := s.http.Run(front)
+	resign()
+	<-resigned
 	stop()
 	err := errors.Join(served, parts.Wait(), s.live.Close(), s.ready.Close())
 	if err == nil {
