@@ -29,6 +29,10 @@ type Spec struct {
 	Args []string
 	// Env is added to the environment of this program.
 	Env []string
+	// Dir is the working directory; empty: that of this program.
+	Dir string
+	// As is who runs it; nil: whoever runs this program.
+	As *syscall.Credential
 	// Log is the file that standard output and error are appended to.
 	Log string
 }
@@ -54,11 +58,11 @@ func Start(spec Spec) (*Process, error) {
 	}
 	defer log.Close()
 	cmd := exec.Command(spec.Path, spec.Args...)
-	cmd.Env = append(os.Environ(), spec.Env...)
+	cmd.Env, cmd.Dir = append(os.Environ(), spec.Env...), spec.Dir
 	cmd.Stdout, cmd.Stderr = log, log
 	// A process group of its own: a Ctrl-C at the terminal is for the program
 	// that started this one, which then ends it in its own order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: spec.As}
 
 	p := &Process{name: name, log: spec.Log, cmd: cmd, ended: make(chan struct{})}
 	started := make(chan error)
