@@ -1,0 +1,66 @@
+package main
+
+import (
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// realBinaries builds what make build builds.
+func realBinaries(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, room := range []string{"server", "agent"} {
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, "netchecker-"+room), "../../"+room)
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("building the %s: %v\n%s", room, err, out)
+		}
+	}
+	return dir
+}
+
+func TestARealServerAndRealAgentsPlayTheDemo(t *testing.T) {
+	o := options{bin: realBinaries(t), endpoint: "127.0.0.1:0", interval: 1, patience: time.Minute}
+	p := perform(t, o)
+	server := newAPI(p.waitFor(t, `curl http://(127\.0\.0\.1:\d+)/metrics`)[1])
+	defer server.close()
+	p.waitFor(t, `(?m)^The verdict: 200 OK
+\{"Message":"All 6 pods successfully reported back to the server","Absent":null,"Outdated":null`)
+
+	for _, path := range []string{agentsPath + "netchecker-agent-hostnet-node-3", "/metrics", "/readyz?verbose"} {
+		if code, body := ask(t, server, path); code != http.StatusOK {
+			t.Errorf("%s answers %d %.300s", path, code, body)
+		}
+	}
+
+	if err := syscall.Kill(pidIn(t, p.transcript), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	want := `"Absent":null,"Outdated":["netchecker-agent-hostnet-node-3"]`
+	code, body := ask(t, server, verdictPath)
+	for until := time.Now().Add(30 * time.Second); !strings.Contains(body, want) && time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+		code, body = ask(t, server, verdictPath)
+	}
+	if code != http.StatusBadRequest || !strings.Contains(body, want) {
+		t.Errorf("after an agent was killed, the verdict is %d %s, want 400 and %s", code, body, want)
+	}
+
+	p.stop()
+	if err := p.ended(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// ask returns what the server answers.
+func ask(t *testing.T, server *api, path string) (code int, body string) {
+	t.Helper()
+	code, body, err := server.get(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code, body
+}
