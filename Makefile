@@ -66,7 +66,7 @@ lint: modules ## Check formatting, go vet and staticcheck
 
 .PHONY: bench
 bench: build ## Measure throughput, latency and memory, and print the figures
-	@go run ./test/tools/build etcd
+	@go run ./test/tools/build etcd kube-apiserver
 	@go build -o bin/bench ./test/bench
 	@exec bin/bench $(BENCHFLAGS)
 

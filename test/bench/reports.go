@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+)
+
+const (
+	// senders is how many connections send reports, and how many goroutines put.
+	senders = 64
+	// reporters is how many agents there are.
+	reporters = 1000
+	// steadyInterval is what agents say their report interval is where the
+	// benchmark sends at a pace of its own: none becomes outdated by it.
+	steadyInterval = 300
+	// warmUp comes before the first round, and is not counted.
+	warmUp = time.Second
+)
+
+// sides are what is compared in each round.
+type sides struct{ reports, puts, noStore side }
+
+// side does one thing as fast as it can for d, and returns how often per second.
+type side func(ctx context.Context, d time.Duration) (float64, error)
+
+// measureReports is the part "reports".
+func measureReports(ctx context.Context, s *stage) ([]figure, error) {
+	sides, err := s.startSides(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, warm := range []side{sides.reports, sides.puts, sides.noStore} {
+		if _, err := warm(ctx, warmUp); err != nil {
+			return nil, err
+		}
+	}
+	var reports, puts, noStores, ratios []float64
+	for round := range s.rounds {
+		r, p, n, err := sides.round(ctx, round, s.loadFor)
+		if err != nil {
+			return nil, err
+		}
+		s.say("round %d of %d: %.0f reports/s, %.0f puts/s, ratio %.2f; without storing %.0f reports/s", round+1, s.rounds, r, p, r/p, n)
+		reports, puts, noStores, ratios = append(reports, r), append(puts, p), append(noStores, n), append(ratios, r/p)
+	}
+	return []figure{
+		{name: "Reports acknowledged, 64 connections", value: median(reports), unit: "/s", note: rounded(reports, 0)},
+		{name: "Single puts into the same etcd, 64 goroutines", value: median(puts), unit: "/s", note: rounded(puts, 0)},
+		{name: "Reports for each put", value: median(ratios), decimals: 2, target: atLeast(0.65, 0.8), note: rounded(ratios, 2)},
+		{name: "Reports with storing left out", value: median(noStores), unit: "/s", note: rounded(noStores, 0)},
+	}, nil
+}
+
+// round lets the sides take their turns, the first two in another order each time.
+func (s sides) round(ctx context.Context, round int, d time.Duration) (reports, puts, noStore float64, err error) {
+	turns := []func() error{
+		func() (err error) { reports, err = s.reports(ctx, d); return err },
+		func() (err error) { puts, err = s.puts(ctx, d); return err },
+	}
+	if round%2 == 1 {
+		turns[0], turns[1] = turns[1], turns[0]
+	}
+	turns = append(turns, func() (err error) { noStore, err = s.noStore(ctx, d/2); return err })
+	for _, turn := range turns {
+		if err := turn(); err != nil {
+			return 0, 0, 0, err
+		}
+	}
+	return reports, puts, noStore, nil
+}
+
+// startSides starts etcd, the server on it, the child that stores nothing, and the
+// loads of all three.
+func (s *stage) startSides(ctx context.Context) (sides, error) {
+	s.say("Starting etcd, netchecker-server and its handlers without a store")
+	etcd, err := s.startEtcd(ctx)
+	if err != nil {
+		return sides{}, err
+	}
+	crew := crew(reporters)
+	list, err := s.writeAgents(crew)
+	if err != nil {
+		return sides{}, err
+	}
+	srv, err := s.startServer(ctx, "-etcd-endpoints", etcd.Endpoint, "-agents-file", list)
+	if err != nil {
+		return sides{}, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return sides{}, fmt.Errorf("finding this program: %w", err)
+	}
+	child, err := s.startListener(ctx, self, "/api/v1/ping", "-child", noStore, "-agents", strconv.Itoa(reporters))
+	if err != nil {
+		return sides{}, err
+	}
+	puts, err := s.newPuts(ctx, etcd, crew)
+	if err != nil {
+		return sides{}, err
+	}
+	return sides{s.newFlood(srv, crew), puts.flood, s.newFlood(child, crew)}, nil
+}
+
+// newFlood returns the side that reports to srv.
+func (s *stage) newFlood(srv *server, crew []agent) side {
+	l := newLoad(srv.addr, encode(crew, srv.addr, steadyInterval), senders, senders)
+	s.onEnd(func() error { l.close(); return nil })
+	return l.flood
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// scrapeEvery is the time between two scrapes, which is a common setting of
+// Prometheus.
+const scrapeEvery = 15 * time.Second
+
+// newScraper is a client that goes to the server directly.
+func newScraper() *http.Client { return &http.Client{Transport: &http.Transport{}} }
+
+// scrape reads the server's metrics as they come over the wire.
+func scrape(ctx context.Context, client *http.Client, srv *server, encoding string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, scrapeEvery)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+srv.addr+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	// Set by hand, it is not undone by the client either.
+	request.Header.Set("Accept-Encoding", encoding)
+	request.Header.Set("Accept", "text/plain;version=0.0.4")
+	answer, err := client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("scraping the metrics: %w", err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %.300s", answer.Status, body)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("scraping the metrics: %w", err)
+	}
+	return body, nil
+}
+
+// scrapes is what a scraper has seen.
+type scrapes struct {
+	count, bytes int
+	slowest      time.Duration
+}
+
+// keepScraping scrapes as Prometheus does, until ctx ends.
+func keepScraping(ctx context.Context, srv *server) (scrapes, error) {
+	client := newScraper()
+	defer client.CloseIdleConnections()
+	var seen scrapes
+	for due := time.Now(); sleepUntil(ctx, due); due = due.Add(scrapeEvery) {
+		began := time.Now()
+		body, err := scrape(ctx, client, srv, "gzip")
+		switch {
+		case ctx.Err() != nil:
+			return seen, nil // the last one was cut short
+		case err != nil:
+			return seen, err
+		}
+		seen.count++
+		seen.bytes = len(body)
+		seen.slowest = max(seen.slowest, time.Since(began))
+	}
+	return seen, nil
+}
