@@ -57,7 +57,8 @@ type Counters interface {
 	// whose revisions may be lower.
 	Restore(shard string, data []byte)
 	// ResumeAfter is asked after the checkpoints were read: the reports after this
-	// revision are told by Reported. 0: there is nothing to replay.
+	// revision are told by Reported. 0: there were none; then those of the keys that
+	// are there are told, as far back as etcd has them.
 	ResumeAfter() int64
 	// Reported is told of each report written, once, in the order of revisions.
 	// The reports of one transaction have the same revision.

@@ -88,10 +88,11 @@ func (f *follower) load(ctx context.Context) error {
 		return err
 	}
 	at := header.GetRevision()
-	newest := int64(0)
+	newest, oldest := int64(0), at+1
 	var records []*fleet.Record
 	_, err = f.etcd.pages(ctx, f.tree.agents(), at, func(kv *mvccpb.KeyValue) {
 		newest = max(newest, kv.GetModRevision())
+		oldest = min(oldest, kv.GetCreateRevision())
 		if r := f.record(kv); r != nil {
 			records = append(records, r)
 		}
@@ -106,6 +107,11 @@ func (f *follower) load(ctx context.Context) error {
 	}
 	f.shards = shards
 	f.view.replace(records)
+	if f.counters.ResumeAfter() == 0 && f.reported == 0 {
+		// Nobody wrote a checkpoint yet: the reports of the keys that are there
+		// count, as far back as etcd has them.
+		f.reported = oldest - 1
+	}
 	f.begin(header.GetClusterId(), at, newest)
 	f.view.signal()
 	glog.V(1).Infof("Read %d reports and %d checkpoints from etcd at revision %d.", len(records), len(shards), at)

@@ -82,8 +82,7 @@ func (s *shard) forget(revision int64) {
 }
 
 // ResumeAfter is the revision after which report events must be replayed: the
-// lowest that a checkpoint has. 0 means that there is no checkpoint, and nothing
-// to replay.
+// lowest that a checkpoint has. 0 means that there is no checkpoint.
 func (t *Tally) ResumeAfter() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
