@@ -54,7 +54,7 @@ func open(t testing.TB, cfg store.Config) (s *store.Store, stop func()) {
 // openOn opens a store on etcd that is usual, and waits until it is current.
 func openOn(t testing.TB, etcd *etcdtest.Etcd, change ...func(*store.Config)) *store.Store {
 	t.Helper()
-	cfg := store.Config{Endpoints: []string{etcd.Endpoint}}
+	cfg := store.Config{Endpoints: []string{etcd.Endpoint}, PingTimeout: 2 * time.Second}
 	for _, f := range change {
 		f(&cfg)
 	}

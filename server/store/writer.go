@@ -26,18 +26,18 @@ func (s *Store) Put(ctx context.Context, key fleet.Key, value []byte, ttl time.D
 	p.key, p.value, p.ttl = key, value, ttl
 	p.taken, p.dropped, p.next = false, false, nil
 	p.deadline = time.Now().Add(s.cfg.WriteTimeout)
-	if p.name, err = s.tree.appendAgent(p.name[:0], key); err != nil {
-		return 0, err
+	if p.name, err = s.tree.appendAgent(p.name[:0], key); err == nil {
+		err = s.queue.add(p)
 	}
-	if err := s.queue.add(p); err != nil {
+	if err != nil {
+		s.recycle(p)
 		return 0, err
 	}
 	p.timer.Reset(s.cfg.WriteTimeout)
 	select {
 	case r := <-p.reply:
 		p.timer.Stop()
-		p.value = nil
-		s.pool.Put(p)
+		s.recycle(p)
 		return r.revision, r.err
 	case <-p.timer.C:
 		err = fmt.Errorf("%w within %v", ErrUnavailable, s.cfg.WriteTimeout)
@@ -48,6 +48,12 @@ func (s *Store) Put(ctx context.Context, key fleet.Key, value []byte, ttl time.D
 	// A writer may still have p, so it does not go back to the pool.
 	s.queue.drop(p)
 	return 0, err
+}
+
+// recycle is for puts that nobody else has.
+func (s *Store) recycle(p *pending) {
+	p.value = nil
+	s.pool.Put(p)
 }
 
 // writer writes one group after the other. Its request is used again and again:
