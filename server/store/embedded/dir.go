@@ -6,14 +6,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
 // DirFor returns flag, the value of -data-dir, or where that is empty the first
 // of these that can be made and written: /var/lib/netchecker, netchecker in the
-// user's state directory, netchecker in the temporary directory,
-// /dev/shm/netchecker.
+// user's state directory, netchecker-<uid> in the temporary directory and in
+// /dev/shm, which Kubernetes gives to every pod, also to one with a read-only root.
 func DirFor(flag string) (string, error) {
 	if flag != "" {
 		return flag, nil
@@ -29,7 +30,9 @@ func candidates() []string {
 	} else if home, err := os.UserHomeDir(); err == nil && filepath.IsAbs(home) {
 		dirs = append(dirs, filepath.Join(home, ".local", "state", "netchecker"))
 	}
-	return append(dirs, filepath.Join(os.TempDir(), "netchecker"), "/dev/shm/netchecker")
+	// Everybody may write to these, so each user has a place of their own there.
+	own := "netchecker-" + strconv.Itoa(os.Getuid())
+	return append(dirs, filepath.Join(os.TempDir(), own), filepath.Join("/dev/shm", own))
 }
 
 func firstWritable(dirs []string) (string, error) {

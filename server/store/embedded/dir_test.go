@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -15,13 +16,14 @@ func TestFlagNamesTheDirectory(t *testing.T) {
 }
 
 func TestCandidatesFollowTheEnvironment(t *testing.T) {
+	own := "netchecker-" + strconv.Itoa(os.Getuid())
 	for _, test := range []struct {
 		state, home string
 		want        []string
 	}{
-		{"/state", "/home/me", []string{"/var/lib/netchecker", "/state/netchecker", "/temp/netchecker", "/dev/shm/netchecker"}},
-		{"", "/home/me", []string{"/var/lib/netchecker", "/home/me/.local/state/netchecker", "/temp/netchecker", "/dev/shm/netchecker"}},
-		{"relative", "", []string{"/var/lib/netchecker", "/temp/netchecker", "/dev/shm/netchecker"}},
+		{"/state", "/home/me", []string{"/var/lib/netchecker", "/state/netchecker", "/temp/" + own, "/dev/shm/" + own}},
+		{"", "/home/me", []string{"/var/lib/netchecker", "/home/me/.local/state/netchecker", "/temp/" + own, "/dev/shm/" + own}},
+		{"relative", "", []string{"/var/lib/netchecker", "/temp/" + own, "/dev/shm/" + own}},
 	} {
 		t.Setenv("XDG_STATE_HOME", test.state)
 		t.Setenv("HOME", test.home)

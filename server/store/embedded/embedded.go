@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 )
@@ -41,6 +42,10 @@ const (
 	dataDir    = "etcd"
 )
 
+// readyWithin bounds the start: about as long as a database of some GiB takes to
+// be read from a slow disk.
+const readyWithin = 2 * time.Minute
+
 const (
 	// snapshotEvery is how many entries of its log etcd holds in memory before it
 	// lets go of them. Its default, 10,000, is meant for members that lag behind,
@@ -61,27 +66,29 @@ func Start(ctx context.Context, cfg Config) (*Etcd, error) {
 	}
 	e, err := start(ctx, cfg, held)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("starting the server's own etcd in %s: %w", cfg.Dir, err), held.release())
+		return nil, errors.Join(err, held.release())
 	}
 	return e, nil
 }
 
 func start(ctx context.Context, cfg Config, held *lock) (*Etcd, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
 	server, err := embed.StartEtcd(settings(cfg))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("starting etcd: %w", err)
 	}
 	select {
 	case <-server.Server.ReadyNotify():
 	case <-server.Server.StopNotify():
 		server.Close()
-		return nil, errors.New("it ended before it was ready; its log has the cause")
+		return nil, errors.New("etcd ended before it was ready; its log has the cause")
 	case err := <-server.Err():
 		server.Close()
-		return nil, err
+		return nil, fmt.Errorf("etcd failed while it started: %w", err)
 	case <-ctx.Done():
 		server.Close()
-		return nil, fmt.Errorf("waiting until it is ready: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("waiting until etcd is ready: %w", context.Cause(ctx))
 	}
 	e := &Etcd{server: server, lock: held, ended: make(chan error, 1)}
 	closing, watched := make(chan struct{}), make(chan struct{})
@@ -120,9 +127,9 @@ func (e *Etcd) watch(closing <-chan struct{}) {
 	select {
 	case <-closing:
 	case err := <-e.server.Err():
-		e.ended <- fmt.Errorf("the server's own etcd failed: %w", err)
+		e.ended <- err
 	case <-e.server.Server.StopNotify():
-		e.ended <- errors.New("the server's own etcd stopped by itself; its log has the cause")
+		e.ended <- errors.New("it stopped by itself; its log has the cause")
 	}
 }
 
