@@ -78,7 +78,11 @@ func run(ctx context.Context, o Options) (err error) {
 // openSource opens the list of agents that the options ask for.
 func openSource(o Options) (source, error) {
 	if o.AgentsFile != "" {
-		return pods.NewFile(o.AgentsFile, time.Now)
+		src, err := pods.NewFile(o.AgentsFile, time.Now)
+		if err != nil {
+			return nil, fmt.Errorf("-agents-file: %w", err)
+		}
+		return src, nil
 	}
 	return pods.NewKubernetes(pods.KubernetesConfig{Kubeconfig: o.Kubeconfig, PollInterval: seconds(o.CheckInterval)})
 }
@@ -161,7 +165,7 @@ func (s *server) wire() {
 	s.http = serve.New(serve.Config{
 		Name: "API", Flag: "-endpoint", Addr: s.opts.Endpoint,
 		ReadTimeout: bodyWithin + 5*time.Second, IdleTimeout: idleFor,
-		MaxConns: s.opts.MaxConnections, DrainTimeout: seconds(s.opts.DrainTimeout),
+		MaxConns: s.opts.MaxConnections, DrainTimeout: drain(s.opts.DrainTimeout),
 		Handler: api.New(api.Config{
 			Taker:       intake.New(s.store, s.source, seconds(s.opts.ReportTTL), time.Now),
 			Verdicts:    s.judge,
@@ -174,6 +178,14 @@ func (s *server) wire() {
 			Metrics:     s.metrics.Handler(),
 		}),
 	})
+}
+
+// drain is the time for requests under way; none has to be negative for serve.
+func drain(n int) time.Duration {
+	if n == 0 {
+		return -1
+	}
+	return seconds(n)
 }
 
 // listening is the liveness check of the listener, which a shutdown does not fail.

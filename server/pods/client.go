@@ -64,7 +64,7 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 	}
 	cfg, err := rest.InClusterConfig()
 	if errors.Is(err, rest.ErrNotInCluster) {
-		return nil, errors.New("this process runs in no Kubernetes pod, so it needs a kubeconfig, or a file of agents")
+		return nil, errors.New("this process runs in no Kubernetes pod, so it needs -kubeconfig, or -agents-file")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading this pod's ServiceAccount: %w", err)

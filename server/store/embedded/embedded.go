@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
@@ -74,7 +75,8 @@ func Start(ctx context.Context, cfg Config) (*Etcd, error) {
 func start(ctx context.Context, cfg Config, held *lock) (*Etcd, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	server, err := embed.StartEtcd(settings(cfg))
+	quiet := new(atomic.Bool)
+	server, err := embed.StartEtcd(settings(cfg, quiet))
 	if err != nil {
 		return nil, fmt.Errorf("starting etcd: %w", err)
 	}
@@ -99,12 +101,13 @@ func start(ctx context.Context, cfg Config, held *lock) (*Etcd, error) {
 	e.close = sync.OnceFunc(func() {
 		close(closing)
 		<-watched
+		quiet.Store(true)
 		server.Close()
 	})
 	return e, nil
 }
 
-func settings(cfg Config) *embed.Config {
+func settings(cfg Config, quiet *atomic.Bool) *embed.Config {
 	c := embed.NewConfig()
 	c.Name = memberName
 	c.Dir = filepath.Join(cfg.Dir, dataDir)
@@ -118,7 +121,7 @@ func settings(cfg Config) *embed.Config {
 	c.SnapshotCount, c.SnapshotCatchUpEntries = snapshotEvery, catchUp
 	c.MaxWalFiles = walFiles
 	c.EnableGRPCGateway = false
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newLogger())
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newLogger(quiet))
 	return c
 }
 
