@@ -1,0 +1,39 @@
+package system_test
+
+import (
+	"testing"
+
+	"github.com/netchecker/netchecker/test/etcdtest"
+)
+
+func TestOlderReleasesOfEtcdDo(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"3.4", "3.5"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			a := agent{name: "a"}
+			etcd := startEtcd(t, etcdtest.Version(version))
+			s := serve(t, in(etcd), expecting(t, a), flags{"-ping-timeout", "1"}).ready()
+			for uptime := uint64(1); uptime <= 20; uptime++ {
+				s.takes(a.report(uptime))
+			}
+			s.becomes(checkPath, 200, allWell(1))
+			s.metricBecomes(a.series(reportCount), 20)
+			s.metricBecomes("netchecker_leader", 1)
+			seen, stop := watch(t, s.url)
+			etcd.Pause()
+			s.becomes(checkPath, 503, "")
+			etcd.Resume()
+			eventually(t, func() error { return wantTaken(s.ask(a.report(21))) })
+			s.becomes(checkPath, 200, allWell(1))
+			stop()
+			seen.wantNobodyBlamed(t)
+			s.kill()
+			s.restart()
+			s.metricBecomes(a.series(reportCount), 21)
+			if got := s.agents()["a"].Uptime; got != 21 {
+				t.Errorf("shown is report %d, want 21", got)
+			}
+		})
+	}
+}
