@@ -120,7 +120,9 @@ func TestPaceDoesNotDependOnTheAnswers(t *testing.T) {
 }
 
 func TestAReportThatIsNotAcknowledgedIsAnError(t *testing.T) {
-	addr := listen(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "etcd does not answer", http.StatusServiceUnavailable) })
+	addr := listen(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "etcd does not answer", http.StatusServiceUnavailable)
+	})
 	l := newTestLoad(t, addr, 10, 2, 2)
 	_, err := l.flood(t.Context(), time.Minute)
 	if err == nil || err.Error() != "a report was answered 503: etcd does not answer\n" {

@@ -76,6 +76,7 @@ func TestFlagsThatAreWrongAreToldByName(t *testing.T) {
 		{"-seconds 0", "bench: -seconds, -check-seconds and -memory-seconds should be at least 0.1"},
 		{"-pods 5", "bench: -pods is 5; it should be at least 100"},
 		{"-interval 0", "bench: -interval is 0; it should be at least 1"},
+		{"-interval 30 -memory-seconds 31", "bench: -memory-seconds is 31; it should be 2 more than -interval at least, so that all report"},
 		{"-child x", "bench: -child should be no-store, with -endpoint and -agents"},
 		{"now", `bench: no arguments are expected, got ["now"]`},
 		{"-bin /nonexistent", "bench: -bin: stat /nonexistent/netchecker-server: no such file or directory; make build makes it"},
@@ -174,5 +175,14 @@ PASS
 	}
 	if _, err := snapshotFigures("PASS\n", []int{10_000}); err == nil {
 		t.Error("output without figures should be an error")
+	}
+}
+
+func TestAMetricIsReadByItsWholeName(t *testing.T) {
+	if _, err := gauge([]byte("a_b 1\n"), "a"); err == nil {
+		t.Error("a metric that is missing should be an error")
+	}
+	if v, err := gauge([]byte("# HELP a b\na 0.25\n"), "a"); v != 0.25 || err != nil {
+		t.Errorf("got %v, %v; want 0.25", v, err)
 	}
 }

@@ -51,7 +51,32 @@ func measureMemory(ctx context.Context, s *stage) ([]figure, error) {
 	}
 	s.say("%.0f reports/s came in; a scrape has %.1f MiB, compressed, and took %v at most",
 		float64(l.acked.Load())/s.scrapeFor.Seconds(), float64(seen.scrapes.bytes)/(1<<20), seen.scrapes.slowest.Round(time.Millisecond))
+	if err := s.sayMemory(ctx, srv); err != nil {
+		return nil, err
+	}
 	return seen.figures(s.podAgents), nil
+}
+
+// sayMemory prints what the server's own memory statistics say (Go's
+// runtime.MemStats), in the end.
+func (s *stage) sayMemory(ctx context.Context, srv *server) error {
+	client := newScraper()
+	defer client.CloseIdleConnections()
+	metrics, err := scrape(ctx, client, srv, "identity")
+	if err != nil {
+		return err
+	}
+	var mib [6]float64
+	for i, name := range [...]string{"heap_alloc", "heap_inuse", "heap_idle", "heap_released", "stack_inuse", "next_gc"} {
+		bytes, err := gauge(metrics, "go_memstats_"+name+"_bytes")
+		if err != nil {
+			return err
+		}
+		mib[i] = bytes / (1 << 20)
+	}
+	s.say("The server's heap: %.0f MiB of objects in %.0f MiB, %.0f MiB idle of which %.0f are given back, next collection at %.0f MiB; stacks %.0f MiB",
+		mib[0], mib[1], mib[2], mib[3], mib[5], mib[4])
+	return nil
 }
 
 // connections is one for each agent, rounded up to what the workers can share out.

@@ -110,6 +110,8 @@ func (o options) validate() error {
 		return fmt.Errorf("-pods is %d; it should be at least %d", o.podAgents, memoryWorkers)
 	case o.interval < 1:
 		return fmt.Errorf("-interval is %d; it should be at least 1", o.interval)
+	case o.scrapeFor < time.Duration(o.interval)*time.Second+2*time.Second:
+		return fmt.Errorf("-memory-seconds is %v; it should be 2 more than -interval at least, so that all report", o.scrapeFor.Seconds())
 	}
 	for _, path := range []string{o.server(), o.agent()} {
 		if _, err := os.Stat(path); err != nil {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -39,6 +41,16 @@ func scrape(ctx context.Context, client *http.Client, srv *server, encoding stri
 		return nil, fmt.Errorf("scraping the metrics: %w", err)
 	}
 	return body, nil
+}
+
+// gauge reads a metric without labels, in what a scrape returned.
+func gauge(metrics []byte, name string) (float64, error) {
+	for line := range bytes.Lines(metrics) {
+		if value, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
+			return strconv.ParseFloat(string(bytes.TrimSpace(value)), 64)
+		}
+	}
+	return 0, fmt.Errorf("the server's metrics have no %s", name)
 }
 
 // scrapes is what a scraper has seen.

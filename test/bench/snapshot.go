@@ -65,20 +65,14 @@ func snapshotFigures(output string, sizes []int) ([]figure, error) {
 	return all, nil
 }
 
-var snapshotLine = regexp.MustCompile(`(?m)^netchecker_snapshot_build_duration_seconds (\S+)$`)
-
 // snapshotSeconds is how long the server's newest Snapshot took to make, as its
 // metrics say.
 func snapshotSeconds(ctx context.Context, srv *server) (float64, error) {
 	client := newScraper()
 	defer client.CloseIdleConnections()
-	body, err := scrape(ctx, client, srv, "identity")
+	metrics, err := scrape(ctx, client, srv, "identity")
 	if err != nil {
 		return 0, err
 	}
-	m := snapshotLine.FindSubmatch(body)
-	if m == nil {
-		return 0, fmt.Errorf("the server's metrics do not say what a Snapshot cost")
-	}
-	return strconv.ParseFloat(string(m[1]), 64)
+	return gauge(metrics, "netchecker_snapshot_build_duration_seconds")
 }
