@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,17 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/netchecker/netchecker/pkg/health"
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/pkg/version"
+	"github.com/netchecker/netchecker/test/testmain"
 )
 
-func TestMain(m *testing.M) {
-	_ = flag.Set("logtostderr", "true")
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
-}
+func TestMain(m *testing.M) { testmain.Run(m) }
 
 // get returns the answer of a handler served on a real socket.
 func get(t *testing.T, h http.Handler, path string) (int, string) {

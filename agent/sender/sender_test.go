@@ -3,7 +3,6 @@ package sender
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -17,16 +16,16 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/netchecker/netchecker/test/testmain"
 )
 
 // TestMain sets a proxy that answers nothing: whatever gets through here shows
 // that HTTP_PROXY does not count, where it goes to a name.
 func TestMain(m *testing.M) {
 	_ = os.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
-	_ = flag.Set("logtostderr", "true")
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+	testmain.Run(m)
 }
 
 // server notes the reports it gets and answers what it is told.

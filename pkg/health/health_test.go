@@ -3,7 +3,6 @@ package health
 import (
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,16 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/netchecker/netchecker/test/testmain"
 )
 
-func TestMain(m *testing.M) {
-	if err := flag.Set("logtostderr", "true"); err != nil {
-		panic(err)
-	}
-	// glog flushes its files from a goroutine that lives as long as the process.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
-}
+func TestMain(m *testing.M) { testmain.Run(m) }
 
 func TestTwoHungDependenciesCostOneDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -9,17 +9,15 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/goleak"
 
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/testmain"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
-}
+func TestMain(m *testing.M) { testmain.Run(m) }
 
 const soon = 40 * time.Second
 

@@ -10,15 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/test/testmain"
 )
 
-// glog writes files from a goroutine that it starts at its init and never ends.
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
-}
+func TestMain(m *testing.M) { testmain.Run(m) }
 
 // clock is moved by hand.
 type clock struct {

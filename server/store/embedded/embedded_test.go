@@ -13,15 +13,13 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
 	"github.com/netchecker/netchecker/server/store/embedded"
+	"github.com/netchecker/netchecker/test/testmain"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
-}
+func TestMain(m *testing.M) { testmain.Run(m) }
 
 func start(t *testing.T, dir string) *embedded.Etcd {
 	t.Helper()
