@@ -4,12 +4,13 @@
 // One agent's State follows from what is known of it (Evidence) and from how
 // long the server has been able to listen (Ear). The first row that fits holds;
 // i is the agent's own report interval, "silent" means that its newest report is
-// more than 2i old or that none is stored:
+// more than 2i old or that none is stored, "once" that this server has heard one,
+// which may have expired since, as all do while the store is away for long:
 //
 //	report   silent  the server has listened         the node        state
 //	-------  ------  ------------------------------  --------------  ---------
 //	stored   no      any time                        any             Reporting
-//	stored   yes     less than 2i                    any             Reporting, not fresh
+//	once     yes     less than 2i                    any             Reporting, not fresh
 //	any      yes     any time                        going (1)       Planned
 //	stored   yes     2i or more                      stays           Outdated
 //	none     yes     less than the grace, or the     stays           Starting
@@ -91,7 +92,7 @@ func stateOf(e Evidence, ear Ear) (s State, fresh bool) {
 	switch {
 	case e.Stored && ear.Now.Sub(e.Heard) <= patience:
 		return Reporting, true
-	case e.Stored && ear.Now.Sub(ear.Since) < patience:
+	case !e.Heard.IsZero() && ear.Now.Sub(ear.Since) < patience:
 		return Reporting, false
 	case e.Stored:
 		return Outdated, false

@@ -48,6 +48,8 @@ func TestStateOfFollowsItsTruthTable(t *testing.T) {
 		{"no report from an old pod while the server has just begun to listen", silent(time.Hour), listened(grace - 1), Starting, false},
 		{"no report from an old pod after the server listened for the grace", silent(time.Hour), listened(grace), Absent, false},
 		{"a report that left the store", expired(400 * s), listened(time.Hour), Absent, false},
+		{"a report that left the store while the server could not listen", expired(400 * s), listened(2*i - 1), Reporting, false},
+		{"the same, and the server has listened for two intervals", expired(400 * s), listened(2 * i), Starting, false},
 
 		{"reporting from a cordoned node", going(stored(i), time.Minute), listened(time.Hour), Reporting, true},
 		{"silent since after its node was marked", going(stored(5*time.Minute), 6*time.Minute), listened(time.Hour), Planned, false},
