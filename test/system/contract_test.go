@@ -136,7 +136,7 @@ func TestWrongFlagsEndWithAMessageAndAnExitCode(t *testing.T) {
 		{flags{"-etcd-tree", "/"}, 1, `-etcd-tree is "/"; it should be a prefix such as netchecker`},
 		{flags{"-etcd-cert", "c.pem"}, 1, "-etcd-cert and -etcd-key belong together; one of them is missing"},
 		{flags{"-kubeconfig", "k", "-agents-file", "f"}, 1, "-kubeconfig and -agents-file are both given; the expected agents come from one of them"},
-		{flags{"-agents-file", "/nonexistent"}, 1, "reading the agents: stat /nonexistent: no such file or directory"},
+		{flags{"-agents-file", "/nonexistent"}, 1, "-agents-file: reading the agents: stat /nonexistent: no such file or directory"},
 		{append(agents.flag(), "-etcd-endpoints", "localhost"), 1, `-etcd-endpoints has "localhost"; it should be a URL with a port, such as http://127.0.0.1:2379`},
 		{append(agents.flag(), "-etcd-endpoints", "https://127.0.0.1:2379", "-etcd-ca", "/nonexistent"), 1, "-etcd-ca: open /nonexistent: no such file or directory"},
 	} {

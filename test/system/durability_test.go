@@ -13,13 +13,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-func wantTaken(a answer) error {
-	if a.status != http.StatusOK {
-		return fmt.Errorf("the report was answered %v, want 200", a)
-	}
-	return nil
-}
-
 // stored is the report of an agent of namespace default as etcd has it.
 func stored(t *testing.T, etcd *clientv3.Client, a agent) record {
 	t.Helper()

@@ -218,3 +218,12 @@ func names(a answer, text string) error {
 	}
 	return nil
 }
+
+func wantTaken(a answer) error { return wantStatus(a, http.StatusOK) }
+
+func wantStatus(a answer, status int) error {
+	if a.status != status {
+		return fmt.Errorf("the answer is %v, want %d", a, status)
+	}
+	return nil
+}

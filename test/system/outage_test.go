@@ -2,6 +2,7 @@ package system_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -119,20 +120,32 @@ func TestWhenEtcdIsBackAllGoesOnAndNobodyIsBlamed(t *testing.T) {
 
 func TestReportsThatExpireWhileEtcdIsStoppedMakeNobodyAbsent(t *testing.T) {
 	t.Parallel()
-	// Leases are of 30 s at the most above the time to live; all of them have run
-	// out when etcd goes on.
-	a := agent{name: "a", interval: 1}
+	a, b := agent{name: "a", interval: 4}, agent{name: "b", node: "n2", interval: 4}
 	etcd := startEtcd(t)
-	s := serve(t, in(etcd), expecting(t, a), flags{"-ping-timeout", "1", "-report-ttl", "3", "-starting-grace", "0"}).ready()
-	keepReporting(t, s.url, a)
-	s.becomes(checkPath, 200, allWell(1))
+	direct := etcd.Client(t)
+	s := serve(t, in(etcd), expecting(t, a, b), flags{"-ping-timeout", "1", "-report-ttl", "1", "-starting-grace", "0"}).ready()
+	s.takes(a.report(1))
+	s.takes(b.report(1))
+	s.becomes(checkPath, 200, allWell(2))
 	seen, stop := watch(t, s.url)
 	etcd.Pause()
 	s.becomes(checkPath, 503, "")
-	time.Sleep(35 * time.Second)
+	// Three intervals, and a lease's bucket of 30 s.
+	time.Sleep(43 * time.Second)
 	etcd.Resume()
-	s.becomes(checkPath, 200, allWell(1))
-	time.Sleep(3 * time.Second)
+	eventually(t, func() error {
+		if got := stored(t, direct, a); got != (record{}) {
+			return fmt.Errorf("etcd still has %+v", got)
+		}
+		return nil
+	})
+	// Agents have two intervals to report again; one takes its time.
+	keepReporting(t, s.url, a)
+	eventually(t, func() error { return wantStatus(s.check(), 200) })
+	time.Sleep(2 * time.Second)
+	keepReporting(t, s.url, b)
+	eventually(t, func() error { return wantStatus(s.get(b.path()), 200) })
+	s.becomes(checkPath, 200, allWell(2))
 	stop()
 	seen.wantNobodyBlamed(t)
 }

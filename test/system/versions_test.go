@@ -30,7 +30,7 @@ func TestOlderReleasesOfEtcdDo(t *testing.T) {
 			seen.wantNobodyBlamed(t)
 			s.kill()
 			s.restart()
-			s.metricBecomes(a.series(reportCount), 21)
+			s.ready().metricBecomes(a.series(reportCount), 21)
 			if got := s.agents()["a"].Uptime; got != 21 {
 				t.Errorf("shown is report %d, want 21", got)
 			}
