@@ -11,6 +11,7 @@ import (
 // many requests are under way.
 type guard struct {
 	next   http.Handler
+	crowd  *crowd
 	panics *throttle
 
 	mu     sync.Mutex
@@ -19,13 +20,18 @@ type guard struct {
 	empty chan struct{}
 }
 
-func newGuard(next http.Handler, panics *throttle) *guard { return &guard{next: next, panics: panics} }
+func newGuard(next http.Handler, crowd *crowd, panics *throttle) *guard {
+	return &guard{next: next, crowd: crowd, panics: panics}
+}
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.enter()
 	defer g.leave()
 	tracked := &response{ResponseWriter: w}
 	defer g.recover(tracked, r)
+	if g.crowd.tooMany() {
+		w.Header().Set("Connection", "close")
+	}
 	g.next.ServeHTTP(tracked, r)
 }
 

@@ -50,6 +50,10 @@ type Config struct {
 	// MaxConns is how many connections are open at once; more wait to be accepted.
 	// Default: no limit.
 	MaxConns int
+	// KeptConns is how many connections may be open before answers tell their
+	// clients to close them (Connection: close), which then make a new one for their
+	// next request. Default: no limit.
+	KeptConns int
 	// DrainTimeout is for the requests under way when the context ends. Those
 	// that take longer are cut; a negative one cuts all at once. Default: 10 s.
 	DrainTimeout time.Duration
@@ -78,16 +82,19 @@ type Server struct {
 	config   Config
 	guard    *guard
 	silent   *silent
+	crowd    *crowd
 	listener net.Listener // nil before Listen
 }
 
 // New makes a server that is not listening yet.
 func New(c Config) *Server {
 	c = c.withDefaults()
+	crowd := &crowd{most: int64(c.KeptConns)}
 	return &Server{
 		config: c,
 		silent: newSilent(),
-		guard:  newGuard(c.Handler, newThrottle(time.Now, func(line string) { glog.Errorf("%s: %s", c.Name, line) })),
+		crowd:  crowd,
+		guard:  newGuard(c.Handler, crowd, newThrottle(time.Now, func(line string) { glog.Errorf("%s: %s", c.Name, line) })),
 	}
 }
 
@@ -159,8 +166,11 @@ func (s *Server) httpServer(base context.Context) *http.Server {
 		IdleTimeout:       s.config.IdleTimeout,
 		MaxHeaderBytes:    s.config.MaxHeaderBytes,
 		ErrorLog:          log.New(noise, "", 0),
-		ConnState:         s.silent.note,
-		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			s.silent.note(conn, state)
+			s.crowd.note(state)
+		},
+		BaseContext: func(net.Listener) context.Context { return base },
 	}
 }
 

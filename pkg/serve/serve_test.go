@@ -246,6 +246,38 @@ func TestConnectionsAreLimited(t *testing.T) {
 	resp.Body.Close()
 }
 
+func TestConnectionsOfACrowdAreClosedAfterTheirAnswer(t *testing.T) {
+	s := start(t, Config{Name: "API", Handler: ok, KeptConns: 1})
+	first := dial(t, s.Addr().String())
+	for range 2 {
+		if got := ask(t, first); got != "200 OK" {
+			t.Errorf("alone, the connection got %q", got)
+		}
+	}
+	second := dial(t, s.Addr().String())
+	if got := ask(t, second); got != "200 OK" {
+		t.Errorf("the second connection got %q", got)
+	}
+	if err := second.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("after its answer the second connection read %v, want its end", err)
+	}
+	wantKept(t, first)
+}
+
+// wantKept asks over conn once there is no crowd any more, twice.
+func wantKept(t *testing.T, conn net.Conn) {
+	t.Helper()
+	time.Sleep(50 * time.Millisecond) // for the server to notice that the other one is gone
+	for range 2 {
+		if got := ask(t, conn); got != "200 OK" {
+			t.Errorf("alone again, the connection got %q", got)
+		}
+	}
+}
+
 func dial(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
