@@ -2,11 +2,13 @@
 // etcd, and says what they mean.
 //
 // The package only translates and wires: flags to Options (options.go), Options
-// to parts that are started and stopped in order (run.go).
+// to parts that are started and stopped in order (run.go), or to a question to a
+// server that runs already (check.go).
 package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/netchecker/netchecker/pkg/cli"
 )
@@ -26,6 +28,9 @@ func command(o *Options) cli.Program {
 		Start: func(ctx context.Context) error {
 			if err := o.Validate(); err != nil {
 				return err
+			}
+			if o.Check != "" {
+				return newQuestion(*o).ask(ctx, os.Stdout)
 			}
 			return run(ctx, *o)
 		},

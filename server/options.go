@@ -39,6 +39,9 @@ type Options struct {
 	EtcdCompact            bool
 	DataDir                string
 	EmbeddedEtcdQuota      int64
+
+	Check       string
+	CheckWithin int
 }
 
 // groups are the flags as -help tells them.
@@ -48,6 +51,7 @@ var groups = []cli.Group{
 	{Title: "Whom to expect", Flags: []string{"kubeconfig", "agents-file"}},
 	{Title: "etcd", Flags: []string{"etcd-endpoints", "etcd-tree", "etcd-ca", "etcd-cert", "etcd-key", "etcd-insecure-skip-verify", "etcd-compact"}},
 	{Title: "The server's own etcd (without -etcd-endpoints)", Flags: []string{"data-dir", "embedded-etcd-quota"}},
+	{Title: "Asking a server that runs, instead of being one", Flags: []string{"check", "check-within"}},
 	{Title: "Of the original server", Flags: []string{"kubeproxyinit"}},
 }
 
@@ -77,6 +81,9 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 
 	fs.StringVar(&o.DataDir, "data-dir", "", "the `directory` of the server's own etcd; empty for the first that can be written of /var/lib/netchecker, the user's state directory, the temporary directory and /dev/shm")
 	fs.Int64Var(&o.EmbeddedEtcdQuota, "embedded-etcd-quota", 2<<30, "the `bytes` that the server's own etcd may take on disk")
+
+	fs.StringVar(&o.Check, "check", "", "the `URL` of a server to ask whether all is well, print its answer and exit: 0 if it is")
+	fs.IntVar(&o.CheckWithin, "check-within", 60, "the `seconds` that -check goes on asking until all is well")
 }
 
 // Validate says what is wrong with the options; the error names the flag and what
@@ -110,6 +117,9 @@ func (o *Options) Validate() error {
 	}
 	if o.Kubeconfig != "" && o.AgentsFile != "" {
 		return errors.New("-kubeconfig and -agents-file are both given; the expected agents come from one of them")
+	}
+	if err := o.validateCheck(); err != nil {
+		return err
 	}
 	return o.validateEtcd()
 }
