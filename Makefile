@@ -18,7 +18,11 @@ LDFLAGS := -s -w \
 
 # What the tests run besides netchecker; ETCD, ETCD34, ETCD35, KUBE_APISERVER and
 # PROMTOOL name programs that are there already.
-TEST_TOOLS := etcd etcd34 etcd35 kube-apiserver promtool
+TEST_TOOLS := etcd etcd34 etcd35 kube-apiserver promtool helm
+# What builds images: docker whose daemon answers, else buildah, if not given; and
+# flags for its build, as in: --platform linux/arm64 --build-arg BUILDER=…
+CONTAINER_TOOL ?=
+IMAGEFLAGS     ?=
 # Flags for go test, as in: make test TESTFLAGS='-run Absent -v'
 TESTFLAGS ?=
 # Flags for the benchmark.
@@ -69,6 +73,30 @@ bench: build ## Measure throughput, latency and memory, and print the figures
 	@go run ./test/tools/build etcd kube-apiserver
 	@go build -o bin/bench ./test/bench
 	@exec bin/bench $(BENCHFLAGS)
+
+.PHONY: chart
+chart: modules ## Check chart and examples: lint, every switch, every alert
+	@go run ./test/tools/build helm promtool etcd kube-apiserver
+	@$(MOVING) "Checking chart and examples" go test $(TESTFLAGS) ./test/chart/...
+
+.PHONY: examples
+examples: modules ## Write the examples that are made from the chart
+	@go run ./test/tools/build helm
+	@go run ./test/chart/write
+
+.PHONY: images
+images: ## Build both images, with docker or buildah
+	@tool='$(CONTAINER_TOOL)'; \
+		if [ -z "$$tool" ] && docker version >/dev/null 2>&1; then tool=docker; fi; \
+		if [ -z "$$tool" ] && command -v buildah >/dev/null; then tool=buildah; fi; \
+		if [ -z "$$tool" ]; then \
+			echo "make images needs docker, with its daemon running, or buildah; CONTAINER_TOOL names another" >&2; exit 1; fi; \
+		for room in server agent; do \
+			$(MOVING) "Building netchecker/netchecker-$$room:$(VERSION) with $$tool" \
+				$$tool build $(IMAGEFLAGS) -f Dockerfile.$$room -t netchecker/netchecker-$$room:$(VERSION) \
+				--build-arg VERSION='$(VERSION)' --build-arg COMMIT='$(COMMIT)' --build-arg DATE='$(DATE)' .; \
+		done
+	@echo "helm install netchecker helm-chart/netchecker --namespace netchecker --create-namespace --set image.tag=$(VERSION)"
 
 .PHONY: fuzz
 fuzz: modules ## Fuzz what reads bytes from the network, FUZZTIME=30s each

@@ -1,0 +1,91 @@
+{{- /* A DaemonSet of agents: (dict "root" . "name" "netchecker-agent" "network" "pod"). */ -}}
+{{- define "netchecker.agent" -}}
+{{- $root := .root -}}
+{{- $agent := .root.Values.agent -}}
+{{- $host := eq .network "host" -}}
+apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: {{ .name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    app: {{ .name }}
+    app.kubernetes.io/component: agent
+    {{- include "netchecker.labels" $root | nindent 4 }}
+  {{- include "netchecker.annotations" (dict "root" $root "extra" dict "indent" 2) }}
+spec:
+  selector:
+    matchLabels:
+      {{- include "netchecker.selector" (dict "root" $root "app" .name) | nindent 6 }}
+  updateStrategy:
+    type: RollingUpdate
+    rollingUpdate:
+      maxUnavailable: {{ $agent.maxUnavailable }}
+  template:
+    metadata:
+      labels:
+        {{- include "netchecker.podLabels" (dict "root" $root "app" .name "component" "agent" "extra" $agent.podLabels) | nindent 8 }}
+      {{- $scrape := dict -}}
+      {{- if $root.Values.metrics.annotations.agents }}{{ $scrape = include "netchecker.scrape" $agent.port | fromYaml }}{{ end }}
+      {{- include "netchecker.annotations" (dict "root" $root "extra" (merge (deepCopy $agent.podAnnotations) $scrape) "indent" 6) }}
+    spec:
+      {{- include "netchecker.podSpec" $root | trim | nindent 6 }}
+      serviceAccountName: {{ include "netchecker.agentAccount" $root }}
+      automountServiceAccountToken: false
+      {{- if $host }}
+      hostNetwork: true
+      dnsPolicy: ClusterFirstWithHostNet
+      {{- end }}
+      # An agent ends within a second.
+      terminationGracePeriodSeconds: 10
+      {{- with include "netchecker.placement" $agent | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
+      containers:
+      - name: netchecker-agent
+        image: {{ include "netchecker.image" (dict "root" $root "image" $agent.image) }}
+        imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+        args:
+        - -serverendpoint=netchecker-service:8081
+        - -reportinterval={{ $agent.reportInterval | int64 }}
+        - -zeroextenderlength={{ kindIs "string" $agent.zeroExtenderLength | ternary $agent.zeroExtenderLength ($agent.zeroExtenderLength | int64) }}
+        {{- with $agent.probeURLs }}
+        - -probeurls={{ join "," . }}
+        {{- end }}
+        - -network={{ .network }}
+        - -listen=0.0.0.0:{{ $agent.port | int64 }}
+        - -v={{ $agent.logLevel | int64 }}
+        {{- with $agent.extraArgs }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        env:
+        - {name: MY_POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+        - {name: MY_NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+        - {name: MY_POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+        - {name: MY_POD_IPS, valueFrom: {fieldRef: {fieldPath: status.podIPs}}}
+        {{- with include "netchecker.memoryEnv" $agent.resources | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- with $agent.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        {{- if not $host }}
+        ports:
+        - {name: http, containerPort: {{ $agent.port | int64 }}}
+        livenessProbe:
+          httpGet: {path: /healthz, port: http}
+          periodSeconds: 10
+          timeoutSeconds: 5
+          failureThreshold: 3
+        # Ready is who reports: an update waits for the agents that it has replaced.
+        readinessProbe:
+          httpGet: {path: /readyz, port: http}
+          periodSeconds: 5
+          timeoutSeconds: 5
+          failureThreshold: 3
+        {{- end }}
+        resources:
+          {{- toYaml $agent.resources | nindent 10 }}
+        securityContext:
+          {{- toYaml $root.Values.containerSecurityContext | nindent 10 }}
+{{- end }}

@@ -1,0 +1,111 @@
+{{- /* The server's command line. */ -}}
+{{- define "netchecker.serverArgs" -}}
+{{- with .Values.server }}
+- -endpoint=0.0.0.0:8081
+- -report-ttl={{ .reportTTL | int64 }}
+- -starting-grace={{ .startingGrace | int64 }}
+- -ping-timeout={{ .pingTimeout | int64 }}
+- -check-interval={{ .checkInterval | int64 }}
+- -drain-timeout={{ .drainTimeout | int64 }}
+- -max-body-bytes={{ .maxBodyBytes | int64 }}
+- -max-connections={{ .maxConnections | int64 }}
+- -v={{ .logLevel | int64 }}
+{{- end }}
+{{- with .Values.etcd }}
+- -etcd-tree={{ .tree }}
+- -etcd-compact={{ .compact }}
+{{- if .endpoints }}
+- -etcd-endpoints={{ join "," .endpoints }}
+{{- include "netchecker.etcdTLSArgs" .tls }}
+{{- else }}
+- -data-dir=/var/lib/netchecker/etcd
+- -embedded-etcd-quota={{ .embedded.quotaBytes | int64 }}
+{{- end }}
+{{- end }}
+{{- with .Values.server.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "netchecker.etcdTLSArgs" -}}
+{{- if .secretName }}
+{{- with .caKey }}
+- -etcd-ca=/etc/netchecker/etcd/{{ . }}
+{{- end }}
+{{- if .certKey }}
+- -etcd-cert=/etc/netchecker/etcd/{{ .certKey }}
+- -etcd-key=/etc/netchecker/etcd/{{ .keyKey }}
+{{- end }}
+{{- end }}
+{{- if .insecureSkipVerify }}
+- -etcd-insecure-skip-verify
+{{- end }}
+{{- end }}
+
+{{- define "netchecker.serverEnv" -}}
+{{- include "netchecker.memoryEnv" .Values.server.resources }}
+{{- with .Values.server.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* The server's volumes: the data of its own etcd, or the files for TLS. */ -}}
+{{- define "netchecker.serverVolumes" -}}
+{{- with .Values.etcd }}
+{{- if not .endpoints }}
+- name: data
+  {{- if .embedded.persistence.enabled }}
+  persistentVolumeClaim:
+    claimName: {{ .embedded.persistence.existingClaim | default "netchecker-server" }}
+  {{- else }}
+  emptyDir:
+    sizeLimit: {{ .embedded.sizeLimit }}
+  {{- end }}
+{{- else if .tls.secretName }}
+- name: etcd-tls
+  secret:
+    secretName: {{ .tls.secretName }}
+    # For the group, which fsGroup makes the server's.
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "netchecker.serverMounts" -}}
+{{- with .Values.etcd }}
+{{- if not .endpoints }}
+- {name: data, mountPath: /var/lib/netchecker}
+{{- else if .tls.secretName }}
+- {name: etcd-tls, mountPath: /etc/netchecker/etcd, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The server's probes. A handler takes 2 s at most, so that only a server that
+does not answer at all meets the timeout. Readiness is "can answer", also where
+the answer is that nothing can be known. */ -}}
+{{- define "netchecker.serverProbes" -}}
+startupProbe: # the embedded etcd first reads its data
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 2
+  timeoutSeconds: 5
+  failureThreshold: 60
+livenessProbe:
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+readinessProbe:
+  httpGet: {path: /readyz/serving, port: http}
+  periodSeconds: 5
+  timeoutSeconds: 5
+  failureThreshold: 2
+{{- end }}
+
+{{- /* The spread constraints, with the server's selector where they have none. */ -}}
+{{- define "netchecker.serverSpread" -}}
+{{- $selector := include "netchecker.selector" (dict "root" . "app" "netchecker-server") | fromYaml -}}
+{{- range .Values.server.topologySpreadConstraints }}
+- {{ toYaml (merge (deepCopy .) (dict "labelSelector" (dict "matchLabels" $selector))) | nindent 2 | trim }}
+{{- end }}
+{{- end }}

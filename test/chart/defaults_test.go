@@ -1,0 +1,137 @@
+package chart_test
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+)
+
+const (
+	server  = "Deployment/netchecker-server"
+	pods    = "DaemonSet/netchecker-agent"
+	hostnet = "DaemonSet/netchecker-agent-hostnet"
+	service = "Service/netchecker-service"
+)
+
+// expectation is one line of a table: what an object has at a path, as JSON.
+type expectation struct{ object, path, want string }
+
+func expect(t *testing.T, all objects, rows ...expectation) {
+	t.Helper()
+	for _, row := range rows {
+		object, there := all[row.object]
+		if !there {
+			t.Errorf("there is no %s", row.object)
+		} else if got := asJSON(t, at(object, row.path)); got != row.want {
+			t.Errorf("%s has at %s\n%s, want\n%s", row.object, row.path, got, row.want)
+		}
+	}
+}
+
+func TestByDefaultThereAreTheObjectsThatOneNeeds(t *testing.T) {
+	want := []string{
+		"ClusterRole/netchecker-server", "ClusterRoleBinding/netchecker-server",
+		pods, hostnet, server,
+		"Pod/netchecker-test", "PodDisruptionBudget/netchecker-server", service,
+		"ServiceAccount/netchecker-agent", "ServiceAccount/netchecker-server",
+	}
+	if got := slices.Sorted(maps.Keys(render(t))); !slices.Equal(got, want) {
+		t.Errorf("there are %q, want %q", got, want)
+	}
+}
+
+func TestNamesLabelsAndPortsAreThoseOfTheContract(t *testing.T) {
+	all := render(t)
+	for _, name := range []string{"netchecker-agent", "netchecker-agent-hostnet"} {
+		expect(t, all, expectation{"DaemonSet/" + name, "spec.template.metadata.labels.app", `"` + name + `"`},
+			expectation{"DaemonSet/" + name, "spec.selector.matchLabels.app", `"` + name + `"`})
+	}
+	expect(t, all,
+		expectation{service, "spec.type", `"NodePort"`},
+		expectation{service, "spec.ports", `[{"name":"http","nodePort":31081,"port":8081,"targetPort":"http"}]`},
+		expectation{service, "spec.selector", `{"app":"netchecker-server","app.kubernetes.io/instance":"netchecker"}`},
+		expectation{server, "spec.template.metadata.labels.app", `"netchecker-server"`},
+		expectation{hostnet, "spec.template.spec.hostNetwork", "true"},
+		expectation{hostnet, "spec.template.spec.dnsPolicy", `"ClusterFirstWithHostNet"`},
+		expectation{pods, "spec.template.spec.hostNetwork", "null"},
+		expectation{pods, "spec.template.spec.containers.0.args.0", `"-serverendpoint=netchecker-service:8081"`},
+	)
+}
+
+func TestAgentsLearnWhoTheyAreAndHaveNoToken(t *testing.T) {
+	all := render(t)
+	for _, ds := range []string{pods, hostnet} {
+		for i, row := range []struct{ name, field string }{
+			{"MY_POD_NAME", "metadata.name"}, {"MY_NODE_NAME", "spec.nodeName"},
+			{"MY_POD_NAMESPACE", "metadata.namespace"}, {"MY_POD_IPS", "status.podIPs"},
+		} {
+			expect(t, all, expectation{ds, "spec.template.spec.containers.0.env." + strconv.Itoa(i),
+				`{"name":"` + row.name + `","valueFrom":{"fieldRef":{"fieldPath":"` + row.field + `"}}}`})
+		}
+		expect(t, all, expectation{ds, "spec.template.spec.automountServiceAccountToken", "false"})
+	}
+}
+
+func TestAgentsRunOnEveryNodeAndAreUpdatedByTenths(t *testing.T) {
+	all := render(t)
+	for _, ds := range []string{pods, hostnet} {
+		expect(t, all,
+			expectation{ds, "spec.template.spec.tolerations", `[{"operator":"Exists"}]`},
+			// Rounded up: one node of three.
+			expectation{ds, "spec.updateStrategy", `{"rollingUpdate":{"maxUnavailable":"10%"},"type":"RollingUpdate"}`})
+	}
+}
+
+func TestTheServerMayListAndWatchPodsAndNodesAndNothingElse(t *testing.T) {
+	expect(t, render(t), expectation{"ClusterRole/netchecker-server", "rules",
+		`[{"apiGroups":[""],"resources":["pods"],"verbs":["list","watch"]},{"apiGroups":[""],"resources":["nodes"],"verbs":["list","watch"]}]`})
+}
+
+func TestProbesAskWhatTheDesignNamesAndWaitLongerThanItsHandlers(t *testing.T) {
+	all := render(t)
+	for _, row := range []struct{ object, probe, path string }{
+		{server, "startupProbe", "/healthz"}, {server, "livenessProbe", "/healthz"}, {server, "readinessProbe", "/readyz/serving"},
+		{pods, "livenessProbe", "/healthz"}, {pods, "readinessProbe", "/readyz"},
+	} {
+		at := "spec.template.spec.containers.0." + row.probe
+		expect(t, all,
+			expectation{row.object, at + ".httpGet", `{"path":"` + row.path + `","port":"http"}`},
+			expectation{row.object, at + ".timeoutSeconds", "5"})
+	}
+	// Their port may be another program's.
+	expect(t, all,
+		expectation{hostnet, "spec.template.spec.containers.0.livenessProbe", "null"},
+		expectation{hostnet, "spec.template.spec.containers.0.readinessProbe", "null"},
+		expectation{hostnet, "spec.template.spec.containers.0.ports", "null"})
+}
+
+func TestMemoryOfGoStaysATenthBelowTheLimit(t *testing.T) {
+	for _, row := range []struct{ limit, want string }{
+		{"512Mi", "483183820"}, {"1Gi", "966367641"}, {"0.5Gi", "483183820"}, {"100M", "90000000"}, {"64000000", "57600000"}, {"2G", "1800000000"},
+	} {
+		expect(t, render(t, "server.resources.limits.memory="+row.limit),
+			expectation{server, "spec.template.spec.containers.0.env", `[{"name":"GOMEMLIMIT","value":"` + row.want + `"}]`})
+	}
+	expect(t, render(t, "server.resources.limits=null"), expectation{server, "spec.template.spec.containers.0.env", "null"})
+	expect(t, render(t),
+		expectation{pods, "spec.template.spec.containers.0.env.4", `{"name":"GOMEMLIMIT","value":"60397977"}`},
+		expectation{pods, "spec.template.spec.containers.0.resources", `{"limits":{"memory":"64Mi"},"requests":{"cpu":"30m","memory":"64Mi"}}`})
+}
+
+func TestEveryObjectHasKubernetesOwnLabels(t *testing.T) {
+	all := render(t, everything...)
+	for name, object := range all {
+		for label, want := range map[string]string{
+			"app.kubernetes.io/name": `"netchecker"`, "app.kubernetes.io/instance": `"netchecker"`,
+			"app.kubernetes.io/managed-by": `"Helm"`, "app.kubernetes.io/part-of": `"netchecker"`, "team": `"network"`,
+		} {
+			if got := asJSON(t, at(object, "metadata.labels.["+label+"]")); got != want {
+				t.Errorf("%s has the label %s: %s, want %s", name, label, got, want)
+			}
+		}
+		if got := asJSON(t, at(object, "metadata.annotations.note")); got != `"ours"` {
+			t.Errorf("%s has the annotation %s", name, got)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package chart_test
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+func TestWrongValuesAreRefusedByName(t *testing.T) {
+	const https = "etcd.endpoints={https://a:2379}"
+	for _, row := range []struct {
+		settings []string
+		want     string
+	}{
+		{[]string{"server.replicas=2"}, "at '/server/replicas': maximum: got 2, want 1"},
+		{[]string{"server.replicas=0"}, "at '/server/replicas': minimum: got 0, want 1"},
+		{[]string{"etcd.tls.secretName=etcd-client"}, "at '/etcd/tls/secretName': maxLength: got 11, want 0"},
+		{[]string{https, "etcd.embedded.persistence.enabled=true"}, "at '/etcd/embedded/persistence/enabled': value must be false"},
+		{[]string{https, "etcd.tls.keyKey="}, "at '/etcd/tls/keyKey': minLength: got 0, want 1"},
+		{[]string{https, "etcd.tls.certKey="}, "at '/etcd/tls/keyKey': maxLength: got 7, want 0"},
+		{[]string{"etcd.endpoints={a:2379}"}, "at '/etcd/endpoints/0': 'a:2379' does not match pattern '^https?://[^,/ ]+$'"},
+		{[]string{"replicas=2"}, "additional properties 'replicas' not allowed"},
+		{[]string{"agent.reportinterval=5"}, "at '/agent': additional properties 'reportinterval' not allowed"},
+		{[]string{"agent.reportInterval=0"}, "at '/agent/reportInterval': minimum: got 0, want 1"},
+		{[]string{"agent.zeroExtenderLength=much"}, "at '/agent/zeroExtenderLength': value must be 'auto'"},
+		{[]string{"agent.maxUnavailable=0%"}, "at '/agent/maxUnavailable': '0%' does not match pattern '^([1-9][0-9]?|100)%$'"},
+		{[]string{"agent.podLabels.app=other"}, "invalid propertyName 'app'"},
+		{[]string{"service.type=ExternalName"}, "at '/service/type': value must be one of 'NodePort', 'ClusterIP', 'LoadBalancer'"},
+		{[]string{"service.ipFamilies={IPv5}"}, "at '/service/ipFamilies/0': value must be one of 'IPv4', 'IPv6'"},
+		{[]string{"image.registry=https://registry.example.com"}, "at '/image/registry': 'not' failed"},
+		{[]string{"server.image.digest=latest"}, "at '/server/image/digest': 'latest' does not match pattern '^(sha256:[0-9a-f]{64})?$'"},
+		{[]string{"server.resources.limits.memory=512MB"}, "at '/server/resources/limits/memory': '512MB' does not match pattern"},
+		{[]string{"server.drainTimeout=5s"}, "at '/server/drainTimeout': got string, want integer"},
+	} {
+		_, err := helm(t).Template(t.Context(), sets(row.settings)...)
+		if err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%q: %v\nwant %s", row.settings, err, row.want)
+		}
+	}
+}
+
+func TestHelmLintHasNothingToSay(t *testing.T) {
+	for _, settings := range [][]string{nil, everything} {
+		out, err := helm(t).Run(t.Context(), append([]string{"lint", "--strict", "--quiet", "helm-chart/netchecker"}, sets(settings)...)...)
+		if err != nil || strings.Contains(out, "WARNING") {
+			t.Errorf("%v%s", err, out)
+		}
+	}
+}
+
+// TestEveryValueThatTheSchemaKnowsIsInTheValuesFile so that it is explained there.
+// The other way round is what the schema itself is for.
+func TestEveryValueThatTheSchemaKnowsIsInTheValuesFile(t *testing.T) {
+	var schema, values map[string]any
+	text := readFile(t, "helm-chart/netchecker/values.schema.json")
+	if err := json.Unmarshal([]byte(text), &schema); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal([]byte(readFile(t, "helm-chart/netchecker/values.yaml")), &values); err != nil {
+		t.Fatal(err)
+	}
+	explained(t, "", at(schema, "properties"), values)
+}
+
+func explained(t *testing.T, prefix string, properties, values any) {
+	t.Helper()
+	known, _ := properties.(map[string]any)
+	for name, property := range known {
+		value, there := values.(map[string]any)[name]
+		if !there && prefix+name != "global" {
+			t.Errorf("values.yaml does not have %s%s", prefix, name)
+		}
+		explained(t, prefix+name+".", at(property, "properties"), value)
+	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(root + "/" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
