@@ -180,7 +180,7 @@ func TestToolThatWasNotBuiltIsAnErrorThatSaysWhatToDo(t *testing.T) {
 }
 
 func TestUnknownToolIsAnError(t *testing.T) {
-	const want = `there is no tool "ectd"; there are etcd, etcd35, etcd34, kube-apiserver, promtool, staticcheck`
+	const want = `there is no tool "ectd"; there are etcd, etcd35, etcd34, kube-apiserver, promtool, helm, staticcheck`
 	if _, err := tools.Path("ectd"); message(err) != want {
 		t.Errorf("got error %v, want %s", err, want)
 	}

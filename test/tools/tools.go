@@ -1,5 +1,5 @@
 // Package tools knows the programs that tests, linting and the benchmark run:
-// an etcd, a kube-apiserver, staticcheck, promtool. Each is built from source by
+// an etcd, a kube-apiserver, staticcheck, promtool, helm. Each is built from source by
 // the Go tool from a module of its own below this folder, whose go.mod is the one
 // place that says which version; what was built is kept in a cache by that
 // version, outside the work tree.
@@ -33,6 +33,7 @@ var all = []tool{
 	{"etcd34", "etcd34", "go.etcd.io/etcd", "go.etcd.io/etcd", 2},
 	{"kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", "k8s.io/kubernetes", 6},
 	{"promtool", "promtool", "github.com/prometheus/prometheus/cmd/promtool", "github.com/prometheus/prometheus", 5},
+	{"helm", "helm", "helm.sh/helm/v4/cmd/helm", "helm.sh/helm/v4", 2},
 	{"staticcheck", "staticcheck", "honnef.co/go/tools/cmd/staticcheck", "honnef.co/go/tools", 1},
 }
 
