@@ -396,6 +396,17 @@ func TestGzippedBodiesAreNotUnpacked(t *testing.T) {
 	}
 }
 
+func TestTheSenderOfAnOversizedBodyGetsToReadWhy(t *testing.T) {
+	url := newCluster(agentX).serve(t)
+	for range 20 {
+		// A client that closes the connection after the answer, as many do.
+		a := post(t, url, "netchecker-agent-x", strings.Repeat(" ", 1<<20), "Connection", "close")
+		if a.status != 413 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+}
+
 func TestASlowSenderIsTold(t *testing.T) {
 	c := newCluster(agentX)
 	url := c.serve(t)

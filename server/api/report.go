@@ -64,6 +64,7 @@ func (s *server) take(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.ContentLength > s.MaxBody {
+		s.drain(w, r)
 		return s.tooLarge()
 	}
 	release, err := s.reserve(r)
@@ -100,6 +101,18 @@ func acceptable(h http.Header) error {
 
 func (s *server) tooLarge() error {
 	return &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("body: is larger than %d bytes, the limit that -max-body-bytes sets", s.MaxBody)}
+}
+
+// drainAtMost is how much of a body that is too large is read and thrown away, so
+// that its sender, which is still sending, gets to read why.
+const drainAtMost = 4 << 20
+
+func (s *server) drain(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Expect") != "" {
+		return // the sender waits for leave, which it does not get
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.BodyWithin))
+	_, _ = io.CopyN(io.Discard, r.Body, drainAtMost)
 }
 
 // reserve makes room for a large body, or waits for some for a moment.

@@ -178,11 +178,14 @@ func (s *Store) Status() Status {
 	return Status{Trouble: s.Trouble(), Revision: s.Revision(), OutOfSpace: full, DatabaseBytes: size}
 }
 
-// Check asks etcd for a linearizable read and for its alarms. The error says in
-// an operator's words what is wrong.
+// Check asks etcd for a linearizable read and for its alarms, and says whether the
+// view was read at all. The error says in an operator's words what is wrong.
 func (s *Store) Check(ctx context.Context) error {
 	if _, err := s.etcd.revision(ctx, s.tree); err != nil {
 		return err
+	}
+	if s.CurrentAsOf().IsZero() {
+		return errNotRead
 	}
 	return s.space.look(ctx)
 }
