@@ -1,0 +1,33 @@
+package chart_test
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestNotesSayHowToAsk(t *testing.T) {
+	const path = `/api/v1/connectivity_check?starting=ok"`
+	for _, row := range []struct {
+		settings []string
+		want     string
+	}{
+		{nil, "\n\n  NODE=$(kubectl get nodes -o jsonpath='{.items[0].status.addresses[?(@.type==\"InternalIP\")].address}')\n" +
+			"  curl -i \"http://$NODE:31081" + path + "\n\n200: all well."},
+		{[]string{"service.nodePort=0"}, "  curl -i \"http://$NODE:$PORT" + path + "\n\n200: all well."},
+		{[]string{"service.type=ClusterIP"}, "\n\n  kubectl --namespace netchecker port-forward service/netchecker-service 8081 &\n" +
+			"  curl -i \"http://localhost:8081" + path + "\n\n200: all well."},
+		{[]string{"service.type=LoadBalancer"}, "  curl -i \"http://$HOST:8081" + path + "\n\n200: all well."},
+		{nil, "  helm test netchecker --namespace netchecker --logs\n"},
+		{nil, "  kubectl label namespace netchecker pod-security.kubernetes.io/enforce=privileged"},
+		{[]string{"networkPolicy.enabled=true", "networkPolicy.from[0].ipBlock.cidr=10.0.0.0/8"}, "networkPolicy.from must have the nodes' addresses"},
+	} {
+		args := append([]string{"install", "netchecker", "helm-chart/netchecker", "--namespace", "netchecker", "--dry-run=client"}, sets(row.settings)...)
+		out, err := helm(t).Run(t.Context(), args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, notes, _ := strings.Cut(out, "\nNOTES:\n"); !strings.Contains(notes, row.want) {
+			t.Errorf("%q: the notes are\n%s\nthey should have\n%s", row.settings, notes, row.want)
+		}
+	}
+}
