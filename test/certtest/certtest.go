@@ -60,8 +60,29 @@ func New(dir string) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the authority's certificate: %w", err)
 	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the authority's key: %w", err)
+	}
 	a := &Authority{File: filepath.Join(dir, "ca.crt"), PEM: encode("CERTIFICATE", der), dir: dir, cert: cert, key: key}
+	if err := replace(filepath.Join(dir, "ca.key"), encode("EC PRIVATE KEY", keyDER)); err != nil {
+		return nil, err
+	}
 	return a, replace(a.File, a.PEM)
+}
+
+// Open is the authority that New made in dir, also in another process.
+func Open(dir string) (*Authority, error) {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"))
+	if err != nil {
+		return nil, fmt.Errorf("opening the authority in %s: %w", dir, err)
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("opening the authority in %s: its key is a %T", dir, pair.PrivateKey)
+	}
+	der := pair.Certificate[0]
+	return &Authority{File: filepath.Join(dir, "ca.crt"), PEM: encode("CERTIFICATE", der), dir: dir, cert: pair.Leaf, key: key}, nil
 }
 
 // Server makes name.crt and name.key for a server on hosts: names or IP

@@ -3,6 +3,7 @@ package certtest_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net"
 	"os"
@@ -143,5 +144,34 @@ func TestSecondCallOfTheSameNameRenewsTheFiles(t *testing.T) {
 func TestFolderThatIsNotThereIsAnError(t *testing.T) {
 	if _, err := certtest.New("/no/such/folder"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got error %v", err)
+	}
+}
+
+func TestAuthorityCanBeOpenedAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	made := authority(t, dir)
+	opened, err := certtest.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := opened.Client("late", "somebody", "some group")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(pair.CertPEM)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	usage := []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	if _, err := cert.Verify(x509.VerifyOptions{Roots: made.Pool(), KeyUsages: usage}); err != nil {
+		t.Errorf("what it signs is not the authority's: %v", err)
+	}
+	if opened.File != made.File || string(opened.PEM) != string(made.PEM) {
+		t.Errorf("it is %s:\n%s", opened.File, opened.PEM)
+	}
+	if _, err := certtest.Open(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("where there is none: got error %v", err)
 	}
 }

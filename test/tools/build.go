@@ -109,7 +109,7 @@ func (b Builder) build(ctx context.Context, t tool, path string) (err error) {
 	fmt.Fprintf(b.Out, "building %s %s, once: about %d min where nothing is downloaded yet\n", t.name, version, t.minutes)
 	begun := time.Now()
 	output := new(bytes.Buffer)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", unfinished, t.pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", t.ldflags(version), "-o", unfinished, t.pkg)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	cmd.Stdout, cmd.Stderr = output, output

@@ -32,9 +32,33 @@ var all = []tool{
 	{"etcd35", "etcd35", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", 2},
 	{"etcd34", "etcd34", "go.etcd.io/etcd", "go.etcd.io/etcd", 2},
 	{"kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", "k8s.io/kubernetes", 6},
+	{"kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", "k8s.io/kubernetes", 2},
+	{"kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler", "k8s.io/kubernetes", 1},
+	{"kube-proxy", "kubernetes", "k8s.io/kubernetes/cmd/kube-proxy", "k8s.io/kubernetes", 1},
+	{"kubelet", "kubernetes", "k8s.io/kubernetes/cmd/kubelet", "k8s.io/kubernetes", 2},
+	{"kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl", "k8s.io/kubernetes", 1},
+	{"containerd", "containerd", "github.com/containerd/containerd/v2/cmd/containerd", "github.com/containerd/containerd/v2", 2},
+	{"containerd-shim-runc-v2", "containerd", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", "github.com/containerd/containerd/v2", 1},
+	{"ctr", "containerd", "github.com/containerd/containerd/v2/cmd/ctr", "github.com/containerd/containerd/v2", 1},
+	{"coredns", "coredns", "github.com/coredns/coredns", "github.com/coredns/coredns", 3},
 	{"promtool", "promtool", "github.com/prometheus/prometheus/cmd/promtool", "github.com/prometheus/prometheus", 5},
 	{"helm", "helm", "helm.sh/helm/v4/cmd/helm", "helm.sh/helm/v4", 2},
 	{"staticcheck", "staticcheck", "honnef.co/go/tools/cmd/staticcheck", "honnef.co/go/tools", 1},
+}
+
+// ldflags are the linker's. Kubernetes' programs are told their version, which
+// they otherwise do not know: helm compares it with what a chart asks for, and
+// kubectl shows a kubelet's for each node.
+func (t tool) ldflags(version string) string {
+	const flags = "-s -w"
+	if t.module != "k8s.io/kubernetes" {
+		return flags
+	}
+	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	const variables = "k8s.io/component-base/version"
+	return fmt.Sprintf("%s -X %s.gitVersion=%s -X %s.gitMajor=%s -X %s.gitMinor=%s",
+		flags, variables, version, variables, major, variables, minor)
 }
 
 // Names are those of all tools.

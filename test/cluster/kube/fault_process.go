@@ -1,0 +1,166 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+func (c *Cluster) killKubeProxy(ctx context.Context, args []string) error {
+	n, err := c.Node(args[0])
+	if err != nil {
+		return err
+	}
+	if err := c.stop(ctx, kubeProxy(c.folder, n)); err != nil {
+		return err
+	}
+	script := ""
+	for _, family := range []string{"ip", "ip6"} {
+		script += rules{family: family, table: "kube-proxy"}.removal()
+	}
+	return c.feed(n.Name, script, "nft", "-f", "-")
+}
+
+func (c *Cluster) reviveKubeProxy(ctx context.Context, args []string) error {
+	n, err := c.Node(args[0])
+	if err != nil {
+		return err
+	}
+	proxy := kubeProxy(c.folder, n)
+	if err := c.ensure(proxy); err != nil {
+		return err
+	}
+	return c.await(ctx, proxy, c.healthy(n.Name, "http://127.0.0.1:10256/healthz"))
+}
+
+func (c *Cluster) killKubelet(ctx context.Context, args []string) error {
+	n, err := c.Node(args[0])
+	if err != nil {
+		return err
+	}
+	return c.stop(ctx, kubelet(c.folder, c.dualStack(), n))
+}
+
+func (c *Cluster) reviveKubelet(ctx context.Context, args []string) error {
+	n, err := c.Node(args[0])
+	if err != nil {
+		return err
+	}
+	kubelet := kubelet(c.folder, c.dualStack(), n)
+	if err := c.ensure(kubelet); err != nil {
+		return err
+	}
+	return c.await(ctx, kubelet, c.healthy(n.Name, "http://127.0.0.1:10248/healthz"))
+}
+
+func (c *Cluster) killAPIServer(ctx context.Context, _ []string) error {
+	return c.stop(ctx, apiServer(c.folder, c.dualStack()))
+}
+
+func (c *Cluster) reviveAPIServer(ctx context.Context, _ []string) error {
+	if err := c.ensure(apiServer(c.folder, c.dualStack())); err != nil {
+		return err
+	}
+	return c.awaitAPI(ctx)
+}
+
+// dnsReplicas is how many CoreDNS files/coredns.yaml asks for.
+const dnsReplicas = 2
+
+func (c *Cluster) stopDNS(ctx context.Context, _ []string) error {
+	if err := c.scaleDNS(ctx, 0); err != nil {
+		return err
+	}
+	_, err := c.Kubectl(ctx, "", "delete", "pods", "--namespace=kube-system", "--selector=k8s-app=kube-dns", "--grace-period=1")
+	return err
+}
+
+func (c *Cluster) startDNS(ctx context.Context, _ []string) error {
+	if err := c.scaleDNS(ctx, dnsReplicas); err != nil {
+		return err
+	}
+	return c.awaitDNS(ctx)
+}
+
+func (c *Cluster) scaleDNS(ctx context.Context, replicas int) error {
+	_, err := c.Kubectl(ctx, "", "scale", "deployment/coredns", "--namespace=kube-system", fmt.Sprintf("--replicas=%d", replicas))
+	return err
+}
+
+// serverPods selects netchecker's server, however it was installed.
+const serverPods = "app=netchecker-server"
+
+func (c *Cluster) killPods(ctx context.Context, args []string) error {
+	selector, _ := selection(args)
+	return c.signalContainers(ctx, selector, "", "SIGKILL")
+}
+
+// leavePods does nothing: the kubelet has started them again.
+func (c *Cluster) leavePods(context.Context, []string) error { return nil }
+
+func (c *Cluster) freeze(ctx context.Context, args []string) error {
+	selector, container := selection(args)
+	return c.signalContainers(ctx, selector, container, "SIGSTOP")
+}
+
+func (c *Cluster) thaw(ctx context.Context, args []string) error {
+	selector, container := selection(args)
+	return c.signalContainers(ctx, selector, container, "SIGCONT")
+}
+
+func selection(args []string) (selector, container string) {
+	selector, container = serverPods, "etcd"
+	if len(args) > 0 {
+		selector = args[0]
+	}
+	if len(args) > 1 {
+		container = args[1]
+	}
+	return selector, container
+}
+
+// running is a container that runs.
+type running struct{ node, id string }
+
+// signalContainers signals the first process of the named container, or of all
+// for an empty name, in every pod selected.
+func (c *Cluster) signalContainers(ctx context.Context, selector, name, signal string) error {
+	var found []running
+	err := c.withAPI(func(api kubernetes.Interface) error {
+		pods, err := api.CoreV1().Pods("").List(ctx, metav1.ListOptions{LabelSelector: selector})
+		if err == nil {
+			found = runningIn(pods.Items, name)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("finding the pods %s: %w", selector, err)
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("no container %s runs in pods %s", name, selector)
+	}
+	var errs []error
+	for _, r := range found {
+		_, err := c.nodeCommand(ctx, r.node, "ctr", "--namespace=k8s.io", "tasks", "kill", "--signal="+signal, r.id)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func runningIn(pods []corev1.Pod, name string) []running {
+	var found []running
+	for _, pod := range pods {
+		for _, s := range pod.Status.ContainerStatuses {
+			id, isContainerd := strings.CutPrefix(s.ContainerID, "containerd://")
+			if isContainerd && s.State.Running != nil && (name == "" || s.Name == name) {
+				found = append(found, running{pod.Spec.NodeName, id})
+			}
+		}
+	}
+	return found
+}
