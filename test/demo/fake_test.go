@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 		if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
 			exit(err)
 		}
+		// Under nohup the demo would ignore SIGHUP as well. A signal that somebody here
+		// waits for is one that the programs started from here do not ignore.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 		goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 	}
 }
