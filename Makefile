@@ -27,6 +27,10 @@ IMAGEFLAGS     ?=
 TESTFLAGS ?=
 # Flags for the benchmark.
 BENCHFLAGS ?=
+# How many nodes the cluster starts with, and further flags, as in:
+# make cluster-up NODES=5 CLUSTERFLAGS=-dual-stack
+NODES        ?= 3
+CLUSTERFLAGS ?=
 # How long each fuzz target runs.
 FUZZTIME ?= 30s
 
@@ -35,7 +39,7 @@ MOVING := test/tools/moving
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: modules
 modules:
@@ -107,6 +111,22 @@ fuzz: modules ## Fuzz what reads bytes from the network, FUZZTIME=30s each
 .PHONY: tools
 tools: ## Build the etcd and kube-apiserver of the tests, once, into a cache outside this folder
 	@go run ./test/tools/build $(TEST_TOOLS)
+
+.PHONY: cluster
+cluster: modules
+	@go build -o bin/cluster ./test/cluster
+
+.PHONY: cluster-up
+cluster-up: cluster ## Bring up a real Kubernetes cluster of NODES=3 nodes on this machine (root)
+	@exec bin/cluster up -nodes $(NODES) $(CLUSTERFLAGS)
+
+.PHONY: cluster-down
+cluster-down: cluster ## Take the cluster down, and leave nothing of it
+	@exec bin/cluster down
+
+.PHONY: cluster-shell
+cluster-shell: cluster ## Open a shell in the cluster's network, with kubectl and helm
+	@exec bin/cluster shell
 
 .PHONY: clean
 clean: ## Remove what was built here; the tools' cache stays

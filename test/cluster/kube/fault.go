@@ -205,8 +205,8 @@ func loss(args []string) (rules, error) {
 	if err != nil {
 		return r, fmt.Errorf("PERCENT: %w", err)
 	}
-	r.in = fmt.Sprintf(`iifname "eth0" numgen random mod 100 < %d drop`, percent)
-	r.out = fmt.Sprintf(`oifname "eth0" numgen random mod 100 < %d drop`, percent)
+	r.in = fmt.Sprintf(`iifname "eth0" numgen random mod 100 <= %d drop`, percent-1)
+	r.out = fmt.Sprintf(`oifname "eth0" numgen random mod 100 <= %d drop`, percent-1)
 	return r, nil
 }
 

@@ -34,10 +34,23 @@ func (p Place) within(spaces Spaces, f func() error) error {
 	if err != nil {
 		return fmt.Errorf("entering %s: %w", p.Name, err)
 	}
+	return apart(func() error { return enter(fds, f) })
+}
+
+// apart calls f on a thread that ends with it.
+func apart(f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		done <- enter(fds, f)
+		if unix.Gettid() != unix.Getpid() {
+			done <- f()
+			return
+		}
+		// The program's first thread never ends. While this goroutine holds it, the
+		// next one gets another.
+		err := apart(f)
+		runtime.UnlockOSThread()
+		done <- err
 	}()
 	return <-done
 }

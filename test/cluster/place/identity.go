@@ -73,6 +73,12 @@ func (i Identity) Alive() bool {
 	if state != "Z" {
 		return true
 	}
+	// The first thread of a process may end before the others, whose files, and
+	// ports, are open until they have ended, too.
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", i.PID))
+	if err == nil && len(threads) > 1 {
+		return true
+	}
 	// Not a child of ours: somebody else takes leave of it.
 	_, _ = unix.Wait4(i.PID, nil, unix.WNOHANG, nil)
 	return false

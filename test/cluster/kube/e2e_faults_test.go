@@ -1,0 +1,186 @@
+//go:build e2e
+
+package kube_test
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+func overlayCut(w world) {
+	one, two, three := w.visitor("node-1"), w.visitor("node-2"), w.visitor("node-3")
+	w.broken(func() {
+		w.reaches(one, two, false)
+		w.reaches(two, one, false)
+		w.reaches(one, three, true)
+		w.hostReaches("node-1", "node-2", true)
+		w.hostReaches("node-2", "node-1", true)
+		if said, err := w.get("node-2", at(one.ip4)); err == nil {
+			w.Errorf("the cut node's host reaches a pod elsewhere: %s", said)
+		}
+	}, "overlay-cut", "node-2")
+	w.reaches(one, two, true)
+	w.reaches(two, one, true)
+}
+
+func overlayCutOneWay(w world) {
+	one, two := w.visitor("node-1"), w.visitor("node-2")
+	for _, direction := range []string{"in", "out"} {
+		w.broken(func() { w.reaches(one, two, false); w.hostReaches("node-1", "node-2", true) }, "overlay-cut", "node-2", direction)
+		w.reaches(one, two, true)
+	}
+}
+
+func underlayCut(w world) {
+	one, two, three := w.visitor("node-1"), w.visitor("node-2"), w.visitor("node-3")
+	w.broken(func() {
+		w.reaches(one, two, false)
+		w.hostReaches("node-2", "node-1", false)
+		w.hostReaches("node-1", "node-3", true)
+		w.reaches(two, three, true)
+	}, "underlay-cut", "node-2", "node-1")
+	w.reaches(one, two, true)
+}
+
+func blackhole(w world) {
+	one, two := w.visitor("node-1"), w.visitor("node-2")
+	passes := func(bytes int, want bool) {
+		w.Helper()
+		_, err := w.visit(two, at(one.ip4), bytes)
+		if (err == nil) != want {
+			w.Errorf("%d bytes pass: %v, want %v (%v)", bytes, err == nil, want, err)
+		}
+	}
+	w.broken(func() { passes(500, true); passes(2000, false) }, "blackhole", "node-2", "1300")
+	passes(2000, true)
+}
+
+func loss(w world) {
+	one, two := w.visitor("node-1"), w.visitor("node-2")
+	w.broken(func() { w.reaches(one, two, false) }, "loss", "node-2", "100")
+	w.reaches(one, two, true)
+	w.broken(func() {
+		// A handshake that loses a packet takes a second more.
+		slow := 0
+		for range 10 {
+			begun := time.Now()
+			if _, err := w.visit(two, at(one.ip4), 0); err != nil || time.Since(begun) > 150*time.Millisecond {
+				slow++
+			}
+		}
+		if slow == 0 {
+			w.Error("ten visits lose nothing where half of the packets are lost")
+		}
+	}, "loss", "node-2", "50")
+}
+
+func linkDown(w world) {
+	one, two := w.visitor("node-1"), w.visitor("node-2")
+	w.broken(func() { w.hostReaches("node-1", "node-2", false) }, "link-down", "node-2")
+	w.hostReaches("node-1", "node-2", true)
+	w.reaches(one, two, true)
+}
+
+// lookup is for a name that nobody has in a cache.
+func (w world) lookup(v visitor) error {
+	said, err := w.ask(v, "lookup", url.Values{"name": {"kubernetes.default.svc.cluster.local."}})
+	if err == nil && !strings.Contains(said, "10.96.0.1") {
+		err = fmt.Errorf("the API server is at %s", said)
+	}
+	return err
+}
+
+func dnsCut(w world) {
+	one, two := w.visitor("node-1"), w.visitor("node-2")
+	w.broken(func() {
+		if err := w.lookup(two); err == nil {
+			w.Error("node-2 resolves names")
+		}
+		if err := w.lookup(one); err != nil {
+			w.Errorf("node-1: %v", err)
+		}
+		w.reaches(two, one, true)
+	}, "dns-cut", "node-2")
+	w.eventually(func() error { return w.lookup(two) })
+}
+
+func dnsDown(w world) {
+	two := w.visitor("node-2")
+	w.broken(func() {
+		w.eventually(func() error {
+			if w.lookup(two) == nil {
+				return errors.New("names are resolved without CoreDNS")
+			}
+			return nil
+		})
+	}, "coredns-down")
+	w.eventually(func() error { return w.lookup(two) })
+}
+
+func kubeProxyDead(w world) {
+	two := w.visitor("node-2")
+	service := "http://" + w.kubectl("", "get", "service", "visitor", "-o", "jsonpath={.spec.clusterIP}")
+	w.broken(func() {
+		if said, err := w.visit(two, service, 0); err == nil {
+			w.Errorf("a Service without rules answers %q", said)
+		}
+		w.reaches(two, w.visitor("node-1"), true)
+		if _, err := w.visit(w.visitor("node-1"), service, 0); err != nil {
+			w.Errorf("another node's: %v", err)
+		}
+	}, "kubeproxy-dead", "node-2")
+	w.eventually(func() error { _, err := w.visit(two, service, 0); return err })
+}
+
+func kubeletDead(w world) {
+	one, two := w.visitor("node-1"), w.visitor("node-2")
+	w.broken(func() {
+		w.hostReaches("node-1", "node-2", false)
+		w.reaches(one, two, true)
+	}, "kubelet-dead", "node-2")
+	w.hostReaches("node-1", "node-2", true)
+}
+
+func apiServerDown(w world) {
+	one, two := w.visitor("node-1"), w.visitor("node-2")
+	w.broken(func() {
+		if _, err := w.cluster.Kubectl(w.Context(), "", "get", "nodes", "--request-timeout=2s"); err == nil {
+			w.Error("it answers")
+		}
+		w.reaches(one, two, true)
+	}, "apiserver-down")
+	w.kubectl("", "get", "nodes")
+}
+
+func (w world) restarts(v visitor) string {
+	w.Helper()
+	return w.kubectl("", "get", "pod", v.name, "-o", "jsonpath={.status.containerStatuses[0].restartCount}")
+}
+
+func podKilled(w world) {
+	one := w.visitor("node-1")
+	w.must(w.cluster.Fault(w.Context(), "server-pod-killed", "app=visitor"))
+	w.eventually(func() error {
+		if n := w.restarts(one); n != "1" {
+			return fmt.Errorf("it was restarted %s times", n)
+		}
+		_, err := w.ask(one, "", nil)
+		return err
+	})
+	w.kubectl("", "rollout", "status", "daemonset/visitor", "--timeout=60s")
+}
+
+func frozen(w world) {
+	one := w.visitor("node-1")
+	w.broken(func() {
+		if said, err := w.ask(one, "", nil); err == nil {
+			w.Errorf("it answers %q", said)
+		}
+	}, "etcd-frozen", "app=visitor", "visitor")
+	if said, err := w.ask(one, "", nil); err != nil || said != one.name {
+		w.Errorf("afterwards: got %q, %v", said, err)
+	}
+}

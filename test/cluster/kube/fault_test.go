@@ -1,0 +1,158 @@
+package kube
+
+import (
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestFaultsOfPacketsAreRulesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		make       func([]string) (rules, error)
+		args       []string
+		node, want string
+	}{
+		{overlayCut, []string{"node-1"}, "node-1", `table inet fault-overlay-cut
+delete table inet fault-overlay-cut
+table inet fault-overlay-cut {
+	chain in {
+		type filter hook prerouting priority -300;
+		iifname "eth0" udp dport 8472 drop
+	}
+	chain out {
+		type filter hook postrouting priority -300;
+		oifname "eth0" udp dport 8472 drop
+	}
+}
+`},
+		{overlayCut, []string{"node-1", "out"}, "node-1", `table inet fault-overlay-cut
+delete table inet fault-overlay-cut
+table inet fault-overlay-cut {
+	chain out {
+		type filter hook postrouting priority -300;
+		oifname "eth0" udp dport 8472 drop
+	}
+}
+`},
+		{underlayCut, []string{"node-2", "node-1"}, "wire", `table bridge fault-underlay-cut-node-1-node-2
+delete table bridge fault-underlay-cut-node-1-node-2
+table bridge fault-underlay-cut-node-1-node-2 {
+	chain through {
+		type filter hook forward priority -300;
+		iifname . oifname { "node-1" . "node-2", "node-2" . "node-1" } drop
+	}
+}
+`},
+		{blackhole, []string{"node-3", "1300"}, "node-3", `table inet fault-blackhole
+delete table inet fault-blackhole
+table inet fault-blackhole {
+	chain in {
+		type filter hook prerouting priority -300;
+		iifname "vxlan0" meta length > 1300 drop
+	}
+	chain out {
+		type filter hook postrouting priority -300;
+		oifname "vxlan0" meta length > 1300 drop
+	}
+}
+`},
+		{loss, []string{"node-1", "30"}, "node-1", `table inet fault-loss
+delete table inet fault-loss
+table inet fault-loss {
+	chain in {
+		type filter hook prerouting priority -300;
+		iifname "eth0" numgen random mod 100 <= 29 drop
+	}
+	chain out {
+		type filter hook postrouting priority -300;
+		oifname "eth0" numgen random mod 100 <= 29 drop
+	}
+}
+`},
+		{dnsCut, []string{"node-1"}, "node-1", `table inet fault-dns-cut
+delete table inet fault-dns-cut
+table inet fault-dns-cut {
+	chain in {
+		type filter hook prerouting priority -300;
+		iifname "cni0" meta l4proto { tcp, udp } th dport 53 drop
+	}
+	chain out {
+		type filter hook postrouting priority -300;
+		oifname != "cni0" meta l4proto { tcp, udp } th dport 53 drop
+	}
+}
+`},
+	} {
+		r, err := row.make(row.args)
+		if err != nil || r.node != row.node {
+			t.Errorf("%q: on %s, want %s, %v", row.args, r.node, row.node, err)
+		}
+		text(t, r.script(), row.want)
+	}
+}
+
+func TestFaultsAreToldWithTheirArguments(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"underlay-cut", []string{"node-1"}, "fault underlay-cut takes NODE NODE"},
+		{"loss", nil, "fault loss takes NODE PERCENT"},
+		{"loss", []string{"node-1", "5", "6"}, "fault loss takes NODE PERCENT"},
+	} {
+		if _, err := findFault(row.name, row.args); err == nil || err.Error() != row.want {
+			t.Errorf("%s %q: got error %v, want %s", row.name, row.args, err, row.want)
+		}
+	}
+}
+
+func TestOnlyContainersThatRunAreSignalled(t *testing.T) {
+	t.Parallel()
+	status := func(name, id string, runs bool) corev1.ContainerStatus {
+		s := corev1.ContainerStatus{Name: name, ContainerID: id}
+		if runs {
+			s.State.Running = &corev1.ContainerStateRunning{}
+		}
+		return s
+	}
+	pods := []corev1.Pod{{
+		ObjectMeta: metav1.ObjectMeta{Name: "server"}, Spec: corev1.PodSpec{NodeName: "node-2"},
+		Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+			status("server", "containerd://a", true), status("etcd", "containerd://b", true), status("old", "containerd://c", false), status("new", "", false),
+		}},
+	}}
+	if got, want := runningIn(pods, ""), []running{{"node-2", "a"}, {"node-2", "b"}}; !slices.Equal(got, want) {
+		t.Errorf("all: got %v, want %v", got, want)
+	}
+	if got, want := runningIn(pods, "etcd"), []running{{"node-2", "b"}}; !slices.Equal(got, want) {
+		t.Errorf("etcd: got %v, want %v", got, want)
+	}
+}
+
+func TestNodeThatIsNotReadyTellsWhy(t *testing.T) {
+	t.Parallel()
+	node := func(conditions ...corev1.NodeCondition) *corev1.Node {
+		return &corev1.Node{Status: corev1.NodeStatus{Conditions: conditions}}
+	}
+	for _, row := range []struct {
+		node *corev1.Node
+		want string
+	}{
+		{node(), "the node has not said whether it is Ready"},
+		{node(corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Message: "no network"}), "the node is not Ready: no network"},
+		{node(corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue}), ""},
+	} {
+		got := ""
+		if err := ready(row.node); err != nil {
+			got = err.Error()
+		}
+		if got != row.want {
+			t.Errorf("got %q, want %q", got, row.want)
+		}
+	}
+}
