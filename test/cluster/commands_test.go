@@ -30,7 +30,7 @@ func TestUsageNamesEachFault(t *testing.T) {
 	t.Parallel()
 	text := usage().Error()
 	for _, fault := range []string{
-		"overlay-cut", "link-down", "underlay-cut", "blackhole", "loss", "dns-cut", "kubeproxy-dead", "kubelet-dead",
+		"overlay-cut", "link-down", "underlay-cut", "blackhole", "loss", "delay", "dns-cut", "kubeproxy-dead", "kubelet-dead",
 		"coredns-down", "apiserver-down", "server-pod-killed", "etcd-frozen",
 	} {
 		if !strings.Contains(text, "\n  "+fault) {

@@ -16,14 +16,19 @@ const (
 type component struct {
 	place, program string
 	args           []string
+	// of tells one from another where a program runs more than once in a place.
+	of string
 }
 
+// name is what it, and its log, is called within the place.
+func (c component) name() string { return strings.TrimSuffix(c.program+"-"+c.of, "-") }
+
 // key is what its process is written down by.
-func (c component) key() string { return c.place + "/" + c.program }
+func (c component) key() string { return c.place + "/" + c.name() }
 
 func etcd(f folder) component {
 	const client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
-	return component{controlPlane, "etcd", []string{
+	return component{place: controlPlane, program: "etcd", args: []string{
 		"--name=cluster", "--data-dir=" + f.path("etcd"),
 		"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
 		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=cluster=" + peer,
@@ -37,7 +42,7 @@ func apiServer(f folder, dualStack bool) component {
 	if dualStack {
 		bind, services = "::", services+","+services6.String()
 	}
-	return component{controlPlane, "kube-apiserver", []string{
+	return component{place: controlPlane, program: "kube-apiserver", args: []string{
 		"--etcd-servers=http://127.0.0.1:2379",
 		"--bind-address=" + bind, fmt.Sprintf("--secure-port=%d", apiPort),
 		"--advertise-address=" + control4().String(),
@@ -54,7 +59,7 @@ func apiServer(f folder, dualStack bool) component {
 }
 
 func controllerManager(f folder) component {
-	return component{controlPlane, "kube-controller-manager", []string{
+	return component{place: controlPlane, program: "kube-controller-manager", args: []string{
 		"--kubeconfig=" + f.kubeconfig("kube-controller-manager"),
 		"--bind-address=127.0.0.1", "--leader-elect=false", "--use-service-account-credentials=true",
 		"--root-ca-file=" + f.ca(), "--service-account-private-key-file=" + f.serviceAccountKey(),
@@ -62,13 +67,13 @@ func controllerManager(f folder) component {
 }
 
 func scheduler(f folder) component {
-	return component{controlPlane, "kube-scheduler", []string{
+	return component{place: controlPlane, program: "kube-scheduler", args: []string{
 		"--kubeconfig=" + f.kubeconfig("kube-scheduler"), "--bind-address=127.0.0.1", "--leader-elect=false",
 	}}
 }
 
 func containerd(f folder, n Node) component {
-	return component{n.Name, "containerd", []string{"--config=" + f.path("places", n.Name, "containerd.toml")}}
+	return component{place: n.Name, program: "containerd", args: []string{"--config=" + f.path("places", n.Name, "containerd.toml")}}
 }
 
 func kubelet(f folder, dualStack bool, n Node) component {
@@ -76,7 +81,7 @@ func kubelet(f folder, dualStack bool, n Node) component {
 	if dualStack {
 		ips = append(ips, n.IPv6().String())
 	}
-	return component{n.Name, "kubelet", []string{
+	return component{place: n.Name, program: "kubelet", args: []string{
 		"--config=" + f.path("places", n.Name, "kubelet.yaml"), "--kubeconfig=" + f.kubeconfig(n.Name),
 		"--hostname-override=" + n.Name, "--node-ip=" + strings.Join(ips, ","),
 		"--node-labels=topology.kubernetes.io/zone=" + n.Zone + ",topology.kubernetes.io/region=here",
@@ -84,5 +89,5 @@ func kubelet(f folder, dualStack bool, n Node) component {
 }
 
 func kubeProxy(f folder, n Node) component {
-	return component{n.Name, "kube-proxy", []string{"--config=" + f.path("places", n.Name, "kube-proxy.yaml")}}
+	return component{place: n.Name, program: "kube-proxy", args: []string{"--config=" + f.path("places", n.Name, "kube-proxy.yaml")}}
 }

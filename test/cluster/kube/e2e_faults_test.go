@@ -77,6 +77,27 @@ func loss(w world) {
 	}, "loss", "node-2", "50")
 }
 
+func delay(w world) {
+	one, two := w.visitor("node-1"), w.visitor("node-2")
+	took := func() time.Duration {
+		w.Helper()
+		begun := time.Now()
+		if _, err := w.visit(two, at(one.ip4), 0); err != nil {
+			w.Error(err)
+		}
+		return time.Since(begun)
+	}
+	// A handshake and a question, there and back.
+	w.broken(func() {
+		if d := took(); d < 400*time.Millisecond {
+			w.Errorf("with 100 ms more each way it took %v", d)
+		}
+	}, "delay", "node-2", "100")
+	if d := took(); d > 200*time.Millisecond {
+		w.Errorf("afterwards it took %v", d)
+	}
+}
+
 func linkDown(w world) {
 	one, two := w.visitor("node-1"), w.visitor("node-2")
 	w.broken(func() { w.hostReaches("node-1", "node-2", false) }, "link-down", "node-2")

@@ -58,6 +58,7 @@ func TestClusterIsAsAnyOtherAndBreaksAsAsked(t *testing.T) {
 		{"underlay cut between two nodes", underlayCut},
 		{"black hole", blackhole},
 		{"loss", loss},
+		{"delay", delay},
 		{"link down", linkDown},
 		{"DNS cut", dnsCut},
 		{"CoreDNS down", dnsDown},

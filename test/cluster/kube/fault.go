@@ -35,6 +35,7 @@ var faults = []fault{
 		ruled(blackhole), unruled(blackhole),
 	},
 	{"loss", "NODE PERCENT", 1, 2, "of the node's packets this share is lost, each way", ruled(loss), unruled(loss)},
+	{"delay", "NODE MS", 1, 2, "the node's packets take so many milliseconds longer, each way", (*Cluster).slow, (*Cluster).quick},
 	{"dns-cut", "NODE", 1, 1, "DNS requests of the node and its pods are lost", ruled(dnsCut), unruled(dnsCut)},
 	{"kubeproxy-dead", "NODE", 1, 1, "kube-proxy is dead and its rules are gone", (*Cluster).killKubeProxy, (*Cluster).reviveKubeProxy},
 	{"kubelet-dead", "NODE", 1, 1, "the kubelet is dead, its pods go on", (*Cluster).killKubelet, (*Cluster).reviveKubelet},

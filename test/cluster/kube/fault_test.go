@@ -2,6 +2,7 @@ package kube
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -109,6 +110,23 @@ func TestFaultsAreToldWithTheirArguments(t *testing.T) {
 			t.Errorf("%s %q: got error %v, want %s", row.name, row.args, err, row.want)
 		}
 	}
+}
+
+func TestSlowNodesCableLeadsOverARelay(t *testing.T) {
+	t.Parallel()
+	text(t, detourScript("node-2"), `link add slow-node-2 type bridge mcast_snooping 0
+link set slow-node-2 up
+link set near-node-2 master br0
+link set near-node-2 up
+link set far-node-2 master slow-node-2
+link set far-node-2 up
+link set node-2 master slow-node-2
+`)
+	r := relay("node-2", 50)
+	if r.key() != "wire/relay-node-2" {
+		t.Errorf("it is written down as %s", r.key())
+	}
+	text(t, strings.Join(r.args, " "), "-delay=50ms near-node-2 far-node-2")
 }
 
 func TestOnlyContainersThatRunAreSignalled(t *testing.T) {

@@ -21,7 +21,6 @@ var fromDebian = []struct{ program, in string }{
 	{pluginDir + "/bridge", "containernetworking-plugins"},
 	{"nft", "nftables"},
 	{"iptables", "iptables"},
-	{"conntrack", "conntrack"},
 	{"ip", "iproute2"},
 	{"mount", "mount"},
 }
@@ -68,15 +67,21 @@ func (c *Cluster) findPrograms(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.buildPause(ctx)
+	for _, name := range []string{"pause", "relay"} {
+		if err := c.build(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (c *Cluster) buildPause(ctx context.Context) error {
-	const source = "github.com/netchecker/netchecker/test/cluster/pause"
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", c.folder.program("pause"), source)
+// build compiles one of the cluster's own small programs.
+func (c *Cluster) build(ctx context.Context, name string) error {
+	source := "github.com/netchecker/netchecker/test/cluster/" + name
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", c.folder.program(name), source)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building pause: %w: %s", err, said)
+		return fmt.Errorf("building %s: %w: %s", name, err, said)
 	}
 	return nil
 }

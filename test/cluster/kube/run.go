@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/netchecker/netchecker/test/cluster/place"
 )
 
@@ -22,7 +20,7 @@ func (c *Cluster) start(what component) error {
 	if err != nil {
 		return err
 	}
-	log, err := os.OpenFile(c.folder.log(what.place, what.program), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(c.folder.log(what.place, what.name()), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -140,7 +138,7 @@ func (c *Cluster) await(ctx context.Context, what component, ready func(context.
 	if !c.process(what).Alive() {
 		state = "has ended"
 	}
-	log := c.folder.log(what.place, what.program)
+	log := c.folder.log(what.place, what.name())
 	return fmt.Errorf("%s on %s %s: %w; %s ends with:\n%s", what.program, what.place, state, err, log, logTail(log))
 }
 
@@ -185,12 +183,4 @@ func logTail(path string) string {
 		return err.Error()
 	}
 	return string(text)
-}
-
-// signal sends s to a component.
-func (c *Cluster) signal(what component, s unix.Signal) error {
-	if err := c.process(what).Signal(s); err != nil {
-		return fmt.Errorf("%s on %s: %w", what.program, what.place, err)
-	}
-	return nil
 }
