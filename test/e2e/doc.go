@@ -1,0 +1,10 @@
+// Package e2e proves netchecker in a real cluster, as users have it: images from
+// the Dockerfiles, the chart installed by helm, asked from outside through the
+// NodePort. Then the cluster is broken, by packets really lost and processes really
+// stopped, and the answers are held to what is promised.
+//
+// The tests have the build tag e2e, take root and Debian's packages, and are run by
+// make e2e. One cluster serves all of them, in the order of [TestNetcheckerInACluster]:
+// each mends what it broke, and ends when all is well again. KEEP_CLUSTER=1 leaves
+// the cluster up, with the last release in it, and goes on with one that is up.
+package e2e

@@ -1,0 +1,147 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// severalIntervals is more than the two after which a silent agent is outdated.
+const severalIntervals = 14 * time.Second
+
+// onlyBlames fails the test where an answer names others than these.
+func (w world) onlyBlames(runs []run, names []string) {
+	w.Helper()
+	for _, r := range runs {
+		for _, name := range slices.Concat(r.answer.Outdated, r.answer.Absent) {
+			if !slices.Contains(names, name) {
+				w.Errorf("%s is blamed, though not cut off: %s", name, r)
+			}
+		}
+	}
+}
+
+func overlayCut(w world) {
+	node, door := w.others()[0], w.door()
+	names := w.agents(node)
+	w.broken(func() {
+		answers := w.watching(door)
+		w.awaitAt(door, "", outdated(names))
+		w.sleep(severalIntervals / 2)
+		w.onlyBlames(answers.end(w), names)
+	}, "overlay-cut", node)
+}
+
+func overlayCutAtServer(w world) {
+	server, door := w.serverNode(), w.door()
+	names := w.agents(w.others()...)
+	w.broken(func() {
+		answers := w.watching(door)
+		w.awaitAt(door, "", outdated(names))
+		w.onlyBlames(answers.end(w), names)
+	}, "overlay-cut", server)
+}
+
+// sleep waits, for what should not happen.
+func (w world) sleep(d time.Duration) {
+	w.Helper()
+	select {
+	case <-w.Context().Done():
+		w.Fatal(w.Context().Err())
+	case <-time.After(d):
+	}
+}
+
+// dnsDown: the agents know where the server is, and go on reporting; the reports
+// tell that the name is resolved no more.
+func dnsDown(w world) {
+	door := w.door()
+	w.broken(func() {
+		answers := w.watching(door)
+		w.eventually(func() error {
+			for name, record := range w.records(door) {
+				if len(record.NSLookup["netchecker-service"]) > 0 {
+					return fmt.Errorf("%s resolves the server's name to %q", name, record.NSLookup["netchecker-service"])
+				}
+			}
+			return nil
+		})
+		w.sleep(severalIntervals)
+		w.alwaysWell(answers.end(w))
+	}, "coredns-down")
+}
+
+// record is what the server shows of an agent, as far as it matters here.
+type record struct {
+	NSLookup map[string][]string `json:"nslookup"`
+}
+
+func (w world) records(at netip.AddrPort) map[string]record {
+	w.Helper()
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: w.cluster.Dial, DisableKeepAlives: true}}
+	response, err := client.Get(fmt.Sprintf("http://%s/api/v1/agents/", at))
+	w.must(err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	w.must(err)
+	all := map[string]record{}
+	w.must(json.Unmarshal(text, &all))
+	return all
+}
+
+func apiServerDown(w world) {
+	door := w.door()
+	w.broken(func() {
+		answers := w.watching(door)
+		w.awaitAt(door, "", func(a answer) error {
+			if a.PodListAgeSeconds == nil {
+				return errors.New("it does not tell the age of its list: " + a.String())
+			}
+			return well(a)
+		})
+		w.sleep(severalIntervals)
+		w.alwaysWell(answers.end(w))
+	}, "apiserver-down")
+	w.await("", wellWith(6))
+}
+
+// serverKilled: the etcd within it dies too, and its emptyDir is there for the next.
+func serverKilled(w world) {
+	door := w.door()
+	answers := w.watching(door)
+	w.must(w.cluster.Fault(w.Context(), "server-pod-killed"))
+	w.eventually(func() error {
+		const restarts = "jsonpath={.items[0].status.containerStatuses[0].restartCount}"
+		if n := w.kubectl("get", "pods", "--namespace", namespace, "--selector", "app=netchecker-server", "--output", restarts); n != "1" {
+			return fmt.Errorf("the server was restarted %s times", n)
+		}
+		return nil
+	})
+	w.await("", wellWith(6))
+	w.blamesNobody(answers.end(w))
+}
+
+// blackHole is what the padding is for.
+func blackHole(w world) {
+	node, door := w.others()[0], w.door()
+	names := w.agents(node)
+	w.broken(func() { w.awaitAt(door, "", outdated(names)) }, "blackhole", node, "1300")
+
+	w.upgrade(append([]string{"--set", "agent.zeroExtenderLength=0"}, quick...)...)
+	w.await("", wellWith(6))
+	w.broken(func() {
+		answers := w.watching(door)
+		w.sleep(severalIntervals)
+		w.alwaysWell(answers.end(w))
+	}, "blackhole", node, "1300")
+
+	w.upgrade(quick...)
+	w.await("", wellWith(6))
+}

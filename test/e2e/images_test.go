@@ -1,0 +1,157 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netchecker/netchecker/test/tools"
+)
+
+// Images as chart and examples name them.
+const (
+	serverImage     = "docker.io/netchecker/netchecker-server:0.1.0"
+	agentImage      = "docker.io/netchecker/netchecker-agent:0.1.0"
+	etcdImage       = "cluster.test/etcd:3.5"
+	prometheusImage = "cluster.test/prometheus:1"
+	builderImage    = "localhost/netchecker-builder"
+)
+
+// yard is where buildah builds, with a storage of its own.
+type yard struct {
+	t   *testing.T
+	dir string
+}
+
+// buildImages builds all images that the tests use and returns their archives.
+func buildImages(t *testing.T) []string {
+	t.Helper()
+	y := yard{t, t.TempDir()}
+	y.buildBuilder()
+	y.buildOurs("server", serverImage)
+	y.buildOurs("agent", agentImage)
+	etcd, err := tools.Path("etcd35")
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.pack(etcdImage, map[string]string{"etcd": etcd})
+	prometheus, err := exec.LookPath("prometheus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.pack(prometheusImage, map[string]string{"prometheus": prometheus})
+	return []string{y.push("server", serverImage), y.push("agent", agentImage), y.push("etcd", etcdImage), y.push("prometheus", prometheusImage)}
+}
+
+// buildBuilder makes the image to build in of this machine's programs, because no
+// registry is in reach. Go itself comes in as a volume.
+func (y yard) buildBuilder() {
+	y.pack(builderImage, map[string]string{"sh": "/bin/sh", "cp": "/bin/cp", "mkdir": "/bin/mkdir"})
+}
+
+// buildOurs builds one of the Dockerfiles, as make images does. The modules that
+// were downloaded, and what was compiled before, are the machine's.
+func (y yard) buildOurs(room, image string) {
+	y.t.Helper()
+	begun := time.Now()
+	args := []string{
+		"--file", "Dockerfile." + room, "--tag", image,
+		"--build-arg", "BUILDER=" + builderImage, "--build-arg", "GOPROXY=off", "--build-arg", "GOFLAGS=-buildvcs=false",
+		"--volume", y.goEnv("GOROOT") + ":/usr/local/go:ro",
+		"--volume", y.goEnv("GOMODCACHE") + ":/go/pkg/mod",
+		"--volume", y.goEnv("GOCACHE") + ":/root/.cache/go-build",
+		root,
+	}
+	y.bud(args...)
+	y.t.Logf("%s is built after %.1f s", image, time.Since(begun).Seconds())
+}
+
+func (y yard) goEnv(name string) string {
+	y.t.Helper()
+	out, err := exec.CommandContext(y.t.Context(), "go", "env", name).Output()
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// pack makes an image of programs and the libraries that they are linked with.
+func (y yard) pack(image string, programs map[string]string) {
+	y.t.Helper()
+	dir, err := os.MkdirTemp(y.dir, "image")
+	y.must(err)
+	for _, folder := range []string{"bin", "tmp", "root"} {
+		y.must(os.Mkdir(filepath.Join(dir, folder), 0o755))
+	}
+	for name, path := range programs {
+		path, err := filepath.EvalSymlinks(path)
+		y.must(err)
+		y.copy(path, filepath.Join(dir, "bin", name))
+		for _, library := range libraries(y.t.Context(), path) {
+			y.copy(library, filepath.Join(dir, library))
+		}
+	}
+	dockerfile := filepath.Join(y.dir, filepath.Base(dir)+".Dockerfile")
+	const text = "FROM scratch\nCOPY . /\nENV PATH=/usr/local/go/bin:/bin HOME=/root GOPATH=/go\n"
+	y.must(os.WriteFile(dockerfile, []byte(text), 0o600))
+	y.bud("--file", dockerfile, "--tag", image, dir)
+}
+
+// libraries are what a program is linked with at run time; none for a static one.
+func libraries(ctx context.Context, program string) []string {
+	// ldd fails for a static program.
+	out, _ := exec.CommandContext(ctx, "ldd", program).Output()
+	var found []string
+	for field := range strings.FieldsSeq(string(out)) {
+		if strings.HasPrefix(field, "/") {
+			found = append(found, strings.TrimSuffix(field, ":"))
+		}
+	}
+	return slices.Compact(found)
+}
+
+func (y yard) copy(from, to string) {
+	y.t.Helper()
+	text, err := os.ReadFile(from)
+	y.must(err)
+	y.must(os.MkdirAll(filepath.Dir(to), 0o755))
+	y.must(os.WriteFile(to, text, 0o755))
+}
+
+// bud builds without a network, and without a container engine.
+func (y yard) bud(args ...string) {
+	y.t.Helper()
+	y.buildah(append([]string{"bud", "--quiet", "--isolation", "chroot", "--pull-never"}, args...)...)
+}
+
+// push writes an image as an archive.
+func (y yard) push(name, image string) string {
+	y.t.Helper()
+	archive := filepath.Join(y.dir, name+".tar")
+	y.buildah("push", "--quiet", image, fmt.Sprintf("oci-archive:%s:%s", archive, image))
+	return archive
+}
+
+func (y yard) buildah(args ...string) {
+	y.t.Helper()
+	storage := []string{"--storage-driver", "vfs", "--root", filepath.Join(y.dir, "storage"), "--runroot", filepath.Join(y.dir, "run")}
+	out, err := exec.CommandContext(y.t.Context(), "buildah", append(storage, args...)...).CombinedOutput()
+	if err != nil {
+		y.t.Fatalf("buildah %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+func (y yard) must(err error) {
+	y.t.Helper()
+	if err != nil {
+		y.t.Fatal(err)
+	}
+}

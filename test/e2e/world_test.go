@@ -1,0 +1,134 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/netchecker/netchecker/test/cluster/kube"
+)
+
+// namespace is where the chart is installed.
+const namespace = "netchecker"
+
+// bothAgents selects all agent pods.
+const bothAgents = "app in (netchecker-agent,netchecker-agent-hostnet)"
+
+// world is the cluster, as a test uses it.
+type world struct {
+	*testing.T
+	cluster *kube.Cluster
+}
+
+func (w world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w world) kubectl(args ...string) string {
+	w.Helper()
+	return w.feed("", args...)
+}
+
+// feed runs kubectl with input.
+func (w world) feed(input string, args ...string) string {
+	w.Helper()
+	out, err := w.cluster.Kubectl(w.Context(), input, args...)
+	w.must(err)
+	return strings.TrimSpace(out)
+}
+
+// helm runs helm in the repository's root, for the namespace.
+func (w world) helm(args ...string) string {
+	w.Helper()
+	args = append(args, "--namespace", namespace)
+	cmd := w.cluster.Command(w.Context(), "helm", args...)
+	dir, err := filepath.Abs(root)
+	w.must(err)
+	out := new(bytes.Buffer)
+	cmd.Dir, cmd.Stdout = dir, out
+	if err := w.cluster.Run(cmd); err != nil {
+		w.Fatalf("helm %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(out.String())
+}
+
+// quick are helm's arguments for short times.
+var quick = []string{"--values", "test/e2e/testdata/quick.yaml"}
+
+func (w world) install(args ...string) {
+	w.Helper()
+	w.helm(append([]string{"install", "netchecker", "helm-chart/netchecker", "--create-namespace"}, args...)...)
+}
+
+// upgrade changes values and waits until all pods are of the new ones.
+func (w world) upgrade(args ...string) {
+	w.Helper()
+	w.helm(append([]string{"upgrade", "netchecker", "helm-chart/netchecker"}, args...)...)
+	w.rolledOut()
+}
+
+func (w world) rolledOut() {
+	w.Helper()
+	for _, workload := range []string{"deployment/netchecker-server", "daemonset/netchecker-agent", "daemonset/netchecker-agent-hostnet"} {
+		w.kubectl("rollout", "status", workload, "--namespace", namespace, "--timeout=120s")
+	}
+}
+
+// uninstall waits until the pods are gone as well.
+func (w world) uninstall() {
+	w.Helper()
+	w.helm("uninstall", "netchecker", "--wait")
+	w.kubectl("wait", "pods", "--all", "--namespace", namespace, "--for=delete", "--timeout=60s")
+}
+
+// agents are the names of the agent pods on some nodes, of all that there are for
+// none, as an answer lists them.
+func (w world) agents(nodes ...string) []string {
+	w.Helper()
+	const columns = `jsonpath={range .items[*]}{.spec.nodeName} {.metadata.name}{"\n"}{end}`
+	var names []string
+	for line := range strings.Lines(w.kubectl("get", "pods", "--all-namespaces", "--selector", bothAgents, "--output", columns)) {
+		node, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if len(nodes) == 0 || slices.Contains(nodes, node) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// serverNode is where the server runs.
+func (w world) serverNode() string {
+	w.Helper()
+	return w.kubectl("get", "pods", "--all-namespaces", "--selector", "app=netchecker-server",
+		"--field-selector", "status.phase=Running", "--output", "jsonpath={.items[0].spec.nodeName}")
+}
+
+// others are the nodes without the server.
+func (w world) others() []string {
+	w.Helper()
+	server := w.serverNode()
+	var names []string
+	for _, n := range w.cluster.Nodes() {
+		if n.Name != server {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// broken injects a fault, calls f, heals it, and waits until all is well.
+func (w world) broken(f func(), name string, args ...string) {
+	w.Helper()
+	w.must(w.cluster.Fault(w.Context(), name, args...))
+	f()
+	w.must(w.cluster.Heal(w.Context(), name, args...))
+	w.await("", well)
+}
