@@ -19,6 +19,9 @@ LDFLAGS := -s -w \
 # What the tests run besides netchecker; ETCD, ETCD34, ETCD35, KUBE_APISERVER and
 # PROMTOOL name programs that are there already.
 TEST_TOOLS := etcd etcd34 etcd35 kube-apiserver promtool helm
+# What the cluster consists of, and the etcd that stands beside a server in it.
+E2E_TOOLS := etcd etcd35 kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl helm \
+	containerd containerd-shim-runc-v2 ctr coredns
 # What builds images: docker whose daemon answers, else buildah, if not given; and
 # flags for its build, as in: --platform linux/arm64 --build-arg BUILDER=…
 CONTAINER_TOOL ?=
@@ -127,6 +130,13 @@ cluster-down: cluster ## Take the cluster down, and leave nothing of it
 .PHONY: cluster-shell
 cluster-shell: cluster ## Open a shell in the cluster's network, with kubectl and helm
 	@exec bin/cluster shell
+
+.PHONY: e2e
+e2e: modules ## Test images and chart in a real cluster on this machine (root)
+	@test/e2e/needs
+	@go run ./test/tools/build $(E2E_TOOLS)
+	@$(MOVING) "Checking with go vet" go vet -tags e2e ./test/e2e/...
+	@go test -tags e2e -count=1 -timeout 40m -v $(TESTFLAGS) ./test/e2e/...
 
 .PHONY: clean
 clean: ## Remove what was built here; the tools' cache stays
