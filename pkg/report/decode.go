@@ -182,3 +182,15 @@ func (d *decoder) probeMember(p *ProbeResult, key text) error {
 	}
 	return nil
 }
+
+// storedExtra is how many keys AppendRecord may write that the report, which was
+// within MaxTotal, did not have.
+const storedExtra = 64
+
+// most is the bound of total.
+func (d *decoder) most() int {
+	if d.stored {
+		return MaxTotal + MaxProbes*9 + storedExtra
+	}
+	return MaxTotal
+}

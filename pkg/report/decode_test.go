@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -174,5 +175,29 @@ func TestDecodedDataSharesNoMemoryWithTheBody(t *testing.T) {
 	}
 	if failure.Error() != text {
 		t.Errorf("after the body was overwritten, the error is %q, was %q", failure, text)
+	}
+}
+
+func TestWhatIsAcceptedCanBeReadBackFromTheStore(t *testing.T) {
+	// A report at the bound of all its keys and values together; stored, it has
+	// keys that it was sent without.
+	var b strings.Builder
+	b.WriteString(`{"report_interval":15,"podname":"p","ips":{`)
+	left := report.MaxTotal - 3
+	for entry := 0; left > 1; entry++ {
+		values := min(left-1, report.MaxValues)
+		left -= values + 1
+		if entry > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `"%d":[%s""]`, entry, strings.Repeat(`"",`, values-1))
+	}
+	b.WriteString(`}}`)
+	r, err := report.Decode([]byte(b.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := report.DecodeRecord(report.AppendRecord(nil, &report.Record{Report: r})); err != nil {
+		t.Error(err)
 	}
 }

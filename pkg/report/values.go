@@ -58,7 +58,7 @@ func (d *decoder) readTime(to *time.Time) error {
 
 // count adds one to what MaxTotal bounds.
 func (d *decoder) count() error {
-	if d.total++; d.total > MaxTotal {
+	if d.total++; d.total > d.most() {
 		return bad("is one too many; a report should have at most %d keys, entries, values and probes together", MaxTotal)
 	}
 	return nil

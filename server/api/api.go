@@ -77,7 +77,7 @@ func New(cfg Config) http.Handler {
 	s := &server{Config: cfg, bodies: semaphore.NewWeighted(max(bodiesInFlight, cfg.MaxBody))}
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	r.NotFoundHandler = s.observed("other", notFound)
-	r.MethodNotAllowedHandler = s.observed("other", s.methodNotAllowed)
+	r.MethodNotAllowedHandler = s.observed("other", methodNotAllowed(s.routes()))
 	for _, rt := range s.routes() {
 		methods := []string{rt.method}
 		if rt.method == http.MethodGet {
@@ -136,18 +136,28 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusNotFound, "Nothing is served here; GET / lists what is")
 }
 
+// pathOf is a route's path alone, to find out which methods a path has.
+type pathOf struct {
+	method string
+	path   *mux.Route
+}
+
 // methodNotAllowed answers with the methods that the path has.
-func (s *server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
-	var allowed []string
-	for _, rt := range s.routes() {
-		probe := r.Clone(r.Context())
-		probe.Method = rt.method
-		if mux.NewRouter().SkipClean(true).UseEncodedPath().Path(rt.path).Methods(rt.method).Match(probe, &mux.RouteMatch{}) {
-			allowed = append(allowed, rt.method)
-		}
+func methodNotAllowed(routes []route) http.HandlerFunc {
+	var paths []pathOf
+	for _, rt := range routes {
+		paths = append(paths, pathOf{rt.method, mux.NewRouter().SkipClean(true).UseEncodedPath().Path(rt.path)})
 	}
-	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	plain(w, http.StatusMethodNotAllowed, "The method should be "+strings.Join(allowed, " or "))
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, p := range paths {
+			if p.path.Match(r, &mux.RouteMatch{}) {
+				allowed = append(allowed, p.method)
+			}
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		plain(w, http.StatusMethodNotAllowed, "The method should be "+strings.Join(allowed, " or "))
+	}
 }
 
 // plain answers with a line of text.

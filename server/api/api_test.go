@@ -82,17 +82,16 @@ func (c *cluster) Get(k fleet.Key) *fleet.Record {
 	return c.records[k]
 }
 func (c *cluster) EachUnlisted(func(*fleet.Record)) {}
-func (c *cluster) CurrentAsOf() time.Time {
+func (c *cluster) Currency() fleet.Currency {
 	if c.asOf.IsZero() {
-		return c.asOf
+		return fleet.Currency{}
 	}
-	return time.Now()
+	return fleet.Currency{AsOf: time.Now(), Since: c.asOf.Add(-time.Hour), Steady: c.asOf.Add(-time.Hour)}
 }
-func (c *cluster) ListeningSince() time.Time { return c.asOf.Add(-time.Hour) }
-func (c *cluster) Changed() <-chan struct{}  { return nil }
-func (c *cluster) Trouble() string           { return "" }
-func (c *cluster) List() *fleet.List         { return c.list }
-func (c *cluster) AsOf() time.Time           { return time.Now() }
+func (c *cluster) Changed() <-chan struct{} { return nil }
+func (c *cluster) Trouble() string          { return "" }
+func (c *cluster) List() *fleet.List        { return c.list }
+func (c *cluster) AsOf() time.Time          { return time.Now() }
 func (c *cluster) Request(route string, code int, _ time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

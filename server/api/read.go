@@ -89,10 +89,6 @@ func (s *server) agents(w http.ResponseWriter, _ *http.Request) {
 func (s *server) agent(w http.ResponseWriter, r *http.Request) {
 	snap := s.Verdicts.Snapshot()
 	name := mux.Vars(r)["name"]
-	if !report.IsSubdomain(name) {
-		plain(w, http.StatusBadRequest, "podname: "+podnameRule)
-		return
-	}
 	if !known(w, snap) {
 		return
 	}

@@ -29,12 +29,16 @@ const podnameRule = "should be the name of a pod, a DNS-1123 subdomain"
 // again that could not be taken.
 const retryAfter = 2
 
-// smallBody is what a report may have without counting against bodiesInFlight.
-const smallBody = 64 << 10
+// smallBody is what a report may have without counting against bodiesInFlight:
+// twice what agents send. With it, each connection costs about as much again.
+const smallBody = 8 << 10
 
-// buffers are reused between reports; one that grew beyond smallBody is not.
+// keptBuffer is the largest buffer that is kept for another report.
+const keptBuffer = 64 << 10
+
+// buffers are reused between reports.
 var buffers = sync.Pool{New: func() any {
-	buf := make([]byte, 0, 8<<10)
+	buf := make([]byte, 0, smallBody)
 	return &buf
 }}
 
@@ -77,7 +81,7 @@ func (s *server) take(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = s.Taker.Accept(r.Context(), pod, body)
 	}
-	if cap(body) <= smallBody {
+	if cap(body) <= keptBuffer {
 		*buf = body
 		buffers.Put(buf)
 	}

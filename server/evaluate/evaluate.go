@@ -3,19 +3,21 @@
 //
 // One agent's State follows from what is known of it (Evidence) and from how
 // long the server has been able to listen (Ear). The first row that fits holds;
-// i is the agent's own report interval, "silent" means that its newest report is
-// more than 2i old or that none is stored, "once" that this server has heard one,
-// which may have expired since, as all do while the store is away for long:
+// i is the agent's own report interval. "Overdue" means that the last report that
+// the server learned of, which may have left the store since, is more than 2i old;
+// "never" that it learned of none.
 //
-//	report   silent  the server has listened         the node        state
-//	-------  ------  ------------------------------  --------------  ---------
-//	stored   no      any time                        any             Reporting
-//	once     yes     less than 2i                    any             Reporting, not fresh
-//	any      yes     any time                        going (1)       Planned
-//	stored   yes     2i or more                      stays           Outdated
-//	none     yes     less than the grace, or the     stays           Starting
-//	                 pod is younger than that
-//	none     yes     otherwise                       stays           Absent
+//	last report                  the server has listened        the node   state
+//	---------------------------  -----------------------------  ---------  --------------------
+//	not overdue                  any time                       any        Reporting
+//	not overdue when the         any time                       any        Reporting, not fresh
+//	store was last heard
+//	overdue                      steadily for less than 2i      any        Reporting, not fresh
+//	overdue or never             any time                       going (1)  Planned
+//	overdue, and still stored    steadily for 2i or more        stays      Outdated
+//	overdue and gone, or never   less than the grace, or the    stays      Starting
+//	                             pod is younger than that
+//	overdue and gone, or never   otherwise                      stays      Absent
 //
 // (1) The agent was not failing yet when its node was marked for going, and has
 // been silent for at most an hour.
@@ -71,8 +73,13 @@ type Evidence struct {
 type Ear struct {
 	// Now is the moment that is judged.
 	Now time.Time
+	// AsOf is when the store was last known to have told everything.
+	AsOf time.Time
 	// Since is when the server last became able to listen.
 	Since time.Time
+	// Steady is since when it has listened without even a short gap, in which a
+	// report may have been sent in vain.
+	Steady time.Time
 	// Grace is how long an agent may take to report for the first time.
 	Grace time.Duration
 }
@@ -89,10 +96,11 @@ func StateOf(e Evidence, ear Ear) (s State, fresh bool) {
 
 func stateOf(e Evidence, ear Ear) (s State, fresh bool) {
 	patience := 2 * e.Interval
+	heard := !e.Heard.IsZero()
 	switch {
-	case e.Stored && ear.Now.Sub(e.Heard) <= patience:
+	case heard && ear.Now.Sub(e.Heard) <= patience:
 		return Reporting, true
-	case !e.Heard.IsZero() && ear.Now.Sub(ear.Since) < patience:
+	case heard && (ear.AsOf.Sub(e.Heard) <= patience || ear.Now.Sub(ear.Steady) < patience):
 		return Reporting, false
 	case e.Stored:
 		return Outdated, false

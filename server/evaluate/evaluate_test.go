@@ -17,7 +17,13 @@ func ago(d time.Duration) time.Time { return t0.Add(-d) }
 
 func TestStateOfFollowsItsTruthTable(t *testing.T) {
 	const i = 15 * s
-	listened := func(d time.Duration) Ear { return Ear{Now: t0, Since: ago(d), Grace: grace} }
+	listened := func(d time.Duration) Ear { return Ear{Now: t0, AsOf: t0, Since: ago(d), Steady: ago(d), Grace: grace} }
+	gapEnded := func(d time.Duration) Ear {
+		return Ear{Now: t0, AsOf: t0, Since: ago(time.Hour), Steady: ago(d), Grace: grace}
+	}
+	silentFor := func(d time.Duration) Ear {
+		return Ear{Now: t0, AsOf: ago(d), Since: ago(time.Hour), Steady: ago(time.Hour), Grace: grace}
+	}
 	stored := func(age time.Duration) Evidence {
 		return Evidence{Stored: true, Heard: ago(age), Interval: i, FirstSeen: ago(3 * time.Hour)}
 	}
@@ -50,6 +56,13 @@ func TestStateOfFollowsItsTruthTable(t *testing.T) {
 		{"a report that left the store", expired(400 * s), listened(time.Hour), Absent, false},
 		{"a report that left the store while the server could not listen", expired(400 * s), listened(2*i - 1), Reporting, false},
 		{"the same, and the server has listened for two intervals", expired(400 * s), listened(2 * i), Starting, false},
+
+		{"a report just learned of that somebody deleted", expired(i), listened(time.Hour), Reporting, true},
+		{"an old report, and a short gap ended less than two intervals ago", stored(time.Hour), gapEnded(2*i - 1), Reporting, false},
+		{"an old report, and a short gap ended two intervals ago", stored(time.Hour), gapEnded(2 * i), Outdated, false},
+		{"a report that grew old while the store was silent", stored(50 * s), silentFor(40 * s), Reporting, false},
+		{"a report that was old before the store fell silent", stored(80 * s), silentFor(40 * s), Outdated, false},
+		{"no report from an old pod, and a short gap has just ended", silent(time.Hour), gapEnded(0), Absent, false},
 
 		{"reporting from a cordoned node", going(stored(i), time.Minute), listened(time.Hour), Reporting, true},
 		{"silent since after its node was marked", going(stored(5*time.Minute), 6*time.Minute), listened(time.Hour), Planned, false},

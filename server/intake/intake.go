@@ -22,6 +22,14 @@ import (
 // at a time.
 const MaxUnlisted = 1000
 
+// MaxUnlistedBytes bounds each of them; with them all, what they take is bounded.
+const MaxUnlistedBytes = 64 << 10
+
+// MaxStored bounds a report as it is stored, in bytes: below the 1.5 MiB that etcd
+// takes in a request. It is larger than what was sent where bytes that are no
+// UTF-8 are replaced.
+const MaxStored = 1 << 20
+
 // UnlistedLimitError says that MaxUnlisted was reached.
 type UnlistedLimitError struct{ Pod string }
 
@@ -94,6 +102,9 @@ func (in *Intake) Accept(ctx context.Context, pod string, body []byte) error {
 	if agent != nil {
 		return in.put(ctx, agent.Key, &r)
 	}
+	if len(body) > MaxUnlistedBytes {
+		return &report.FieldError{Field: "body", Reason: fmt.Sprintf("has %d bytes; of a pod that is not in the list of agent pods it should have at most %d", len(body), MaxUnlistedBytes)}
+	}
 	key := fleet.UnlistedKey(r.Namespace, r.PodName)
 	if !in.admit(key) {
 		return &UnlistedLimitError{Pod: r.PodName}
@@ -109,6 +120,9 @@ func (in *Intake) put(ctx context.Context, key fleet.Key, r *report.Report) erro
 	defer in.bufs.Put(buf)
 	rec := report.Record{Report: *r, LastUpdated: in.now().UTC()}
 	*buf = report.AppendRecord((*buf)[:0], &rec)
+	if len(*buf) > MaxStored {
+		return &report.FieldError{Field: "body", Reason: fmt.Sprintf("takes %d bytes to store; it should take at most %d", len(*buf), MaxStored)}
+	}
 	// The store owns what it is given, and outlives this call where ctx ends.
 	value := append([]byte(nil), *buf...)
 	_, err := in.store.Put(ctx, key, value, in.keepFor(r))

@@ -164,6 +164,32 @@ func TestARefusedReportLeavesNoTraceAndTheErrorNamesTheField(t *testing.T) {
 	}
 }
 
+func TestWhatAReportTakesToStoreIsBounded(t *testing.T) {
+	s := newShelf()
+	in := newIntake(s, listed)
+	// Each byte that is no UTF-8 takes three when it is stored.
+	values := func(n int) string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = `"` + strings.Repeat("\xff", 650) + `"`
+		}
+		return strings.Join(list, ",")
+	}
+	large := `{"report_interval":15,"podname":"%s","addresses":null,"ips":{"a":[` + values(200) + `],"b":[` + values(200) + `],"c":[` + values(200) + `]}}`
+	for pod, want := range map[string]string{
+		"alone":    "body: takes 117",
+		"stranger": "body: has 39",
+	} {
+		err := in.Accept(t.Context(), pod, fmt.Appendf(nil, large, pod))
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("of %s: %v, want %s…", pod, err, want)
+		}
+	}
+	if len(s.kept) > 0 {
+		t.Errorf("%d reports were stored", len(s.kept))
+	}
+}
+
 func body(name string) []byte { return fmt.Appendf(nil, `{"report_interval":15,"podname":%q}`, name) }
 
 func TestReportsOfPodsThatTheListDoesNotKnowAreKeptApartUpToTheLimit(t *testing.T) {

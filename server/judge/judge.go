@@ -22,11 +22,8 @@ type Store interface {
 	Get(fleet.Key) *fleet.Record
 	// EachUnlisted calls f with every record under an unlisted key.
 	EachUnlisted(f func(*fleet.Record))
-	// CurrentAsOf is the moment before which nothing was committed that the view
-	// does not have; zero: never.
-	CurrentAsOf() time.Time
-	// ListeningSince is since when that has been so without a gap; zero: not now.
-	ListeningSince() time.Time
+	// Currency says how current the view is.
+	Currency() fleet.Currency
 	// Changed is signalled when the view or its currency changed.
 	Changed() <-chan struct{}
 	// Trouble says in a few words why the view is not current, or "".

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,7 +74,11 @@ func (w *world) now() time.Time {
 
 type storeOf struct{ *world }
 
-func (s storeOf) Get(k fleet.Key) *fleet.Record { return s.records[k] }
+func (s storeOf) Get(k fleet.Key) *fleet.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.records[k]
+}
 func (s storeOf) EachUnlisted(f func(*fleet.Record)) {
 	for k, rec := range s.records {
 		if k.Unlisted() {
@@ -81,10 +86,11 @@ func (s storeOf) EachUnlisted(f func(*fleet.Record)) {
 		}
 	}
 }
-func (s storeOf) CurrentAsOf() time.Time    { return s.currentAt }
-func (s storeOf) ListeningSince() time.Time { return s.since }
-func (s storeOf) Changed() <-chan struct{}  { return s.changed }
-func (s storeOf) Trouble() string           { return s.trouble }
+func (s storeOf) Currency() fleet.Currency {
+	return fleet.Currency{AsOf: s.currentAt, Since: s.since, Steady: s.since}
+}
+func (s storeOf) Changed() <-chan struct{} { return s.changed }
+func (s storeOf) Trouble() string          { return s.trouble }
 
 type podsOf struct{ *world }
 
@@ -289,15 +295,31 @@ func TestAVerdictThatTheLoopDoesNotRenewIsNotBelieved(t *testing.T) {
 
 func TestRunShowsAChangeWithinASecondAndEnds(t *testing.T) {
 	w := newWorld("a")
-	j := New(Config{Store: storeOf{w}, Pods: podsOf{w}, BlindAfter: 5 * time.Second, Grace: 2 * time.Minute, Now: w.now})
+	j := New(Config{Store: storeOf{w}, Pods: podsOf{w}, BlindAfter: time.Hour, Grace: 2 * time.Minute, Now: w.now})
 	ctx, cancel := context.WithCancel(t.Context())
-	beats := make(chan struct{}, 100)
+	var beats atomic.Int64
 	var wg sync.WaitGroup
-	wg.Go(func() { j.Run(ctx, func() { beats <- struct{}{} }) })
-	<-beats
-	<-beats
-	cancel()
-	wg.Wait()
+	wg.Go(func() { j.Run(ctx, func() { beats.Add(1) }) })
+	defer wg.Wait()
+	defer cancel()
+	for range 3 {
+		time.Sleep(150 * time.Millisecond)
+		w.mu.Lock()
+		w.hear(key("a"))
+		revision := w.revision
+		w.mu.Unlock()
+		changed := time.Now()
+		w.changed <- struct{}{}
+		for j.Snapshot().Records[0] == nil || j.Snapshot().Records[0].Revision != revision {
+			if time.Since(changed) > time.Second {
+				t.Fatal("the change is not shown within a second")
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if beats.Load() < 3 {
+		t.Errorf("the loop told %d beats", beats.Load())
+	}
 }
 
 func TestASnapshotCostsLittle(t *testing.T) {

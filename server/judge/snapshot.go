@@ -51,16 +51,16 @@ type placed struct {
 // build makes the Snapshot of this moment.
 func (j *Judge) build() *Snapshot {
 	now := j.cfg.Now()
-	asOf := j.cfg.Store.CurrentAsOf()
-	s := &Snapshot{At: now, List: j.cfg.Pods.List(), Loaded: !asOf.IsZero()}
+	view := j.cfg.Store.Currency()
+	s := &Snapshot{At: now, List: j.cfg.Pods.List(), Loaded: !view.AsOf.IsZero()}
 	if s.List != nil {
 		s.ListAge = now.Sub(j.cfg.Pods.AsOf())
 		j.memo.follow(s.List)
 		s.Labels = j.memo.labels
 		j.gather(s)
 	}
-	if s.Unknown = j.unknown(s, asOf); s.Unknown == "" {
-		j.judge(s, evaluate.Ear{Now: now, Since: j.cfg.Store.ListeningSince(), Grace: j.cfg.Grace})
+	if s.Unknown = j.unknown(s, view); s.Unknown == "" {
+		j.judge(s, evaluate.Ear{Now: now, AsOf: view.AsOf, Since: view.Since, Steady: view.Steady, Grace: j.cfg.Grace})
 	}
 	s.render(j.cfg.StaleAfter)
 	s.Cost = j.cfg.Now().Sub(now)
@@ -68,13 +68,13 @@ func (j *Judge) build() *Snapshot {
 }
 
 // unknown says why no agent can be judged at all, or "".
-func (j *Judge) unknown(s *Snapshot, asOf time.Time) string {
-	switch age := s.At.Sub(asOf); {
+func (j *Judge) unknown(s *Snapshot, view fleet.Currency) string {
+	switch age := s.At.Sub(view.AsOf); {
 	case !s.Loaded:
 		return "the reports in etcd were never read" + because(j.cfg.Store.Trouble())
 	case age > j.cfg.BlindAfter:
 		return "etcd has not answered for " + seconds(age) + because(j.cfg.Store.Trouble())
-	case j.cfg.Store.ListeningSince().IsZero():
+	case view.Since.IsZero():
 		return "etcd has only just answered again"
 	case s.List == nil:
 		return "the list of agent pods was never read" + because(j.cfg.Pods.Trouble())

@@ -5,7 +5,12 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/netchecker/netchecker/server/fleet"
 )
+
+// shortGap is how many proofs may be missing before a gap counts against Steady.
+const shortGap = 3
 
 // currency is how current the view is known to be.
 type currency struct {
@@ -13,14 +18,17 @@ type currency struct {
 	limit time.Duration
 	now   func() time.Time
 
-	mu          sync.Mutex
-	asOf, since time.Time
-	err         error
+	mu   sync.Mutex
+	last fleet.Currency
+	err  error
 }
 
 func newCurrency(limit time.Duration, now func() time.Time) *currency {
 	return &currency{limit: limit, now: now, err: errNotRead}
 }
+
+// proveEvery is the time between two proofs.
+func (c *currency) proveEvery() time.Duration { return min(time.Second, c.limit/4) }
 
 // confirm notes that the view has all that was committed before asOf. Where the
 // time since the last confirmation was too long, whether etcd or this process was
@@ -28,10 +36,21 @@ func newCurrency(limit time.Duration, now func() time.Time) *currency {
 func (c *currency) confirm(asOf time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.asOf.IsZero() || asOf.Sub(c.asOf) > c.limit {
-		c.since = c.now()
+	gap := asOf.Sub(c.last.AsOf)
+	if c.last.AsOf.IsZero() || gap > c.limit {
+		c.last.Since, c.last.Steady = c.now(), c.now()
 	}
-	c.asOf, c.err = asOf, nil
+	if gap > shortGap*c.proveEvery() {
+		c.last.Steady = c.now()
+	}
+	c.last.AsOf, c.err = asOf, nil
+}
+
+// lose notes that the view is worth nothing, because etcd has another history.
+func (c *currency) lose(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last, c.err = fleet.Currency{}, err
 }
 
 func (c *currency) fail(err error) {
@@ -40,23 +59,17 @@ func (c *currency) fail(err error) {
 	c.err = err
 }
 
-func (c *currency) currentAsOf() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.asOf
-}
-
-func (c *currency) listeningSince() time.Time {
+func (c *currency) get() fleet.Currency {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.blind() {
-		return time.Time{}
+		return fleet.Currency{AsOf: c.last.AsOf}
 	}
-	return c.since
+	return c.last
 }
 
 // blind is called with c.mu held.
-func (c *currency) blind() bool { return c.asOf.IsZero() || c.now().Sub(c.asOf) > c.limit }
+func (c *currency) blind() bool { return c.last.AsOf.IsZero() || c.now().Sub(c.last.AsOf) > c.limit }
 
 func (c *currency) trouble() string {
 	c.mu.Lock()
@@ -68,12 +81,12 @@ func (c *currency) trouble() string {
 		return c.err.Error()
 	}
 	// A confirmation is overdue, and the attempt at one has not failed yet.
-	return fmt.Sprintf("%v: nothing heard for %v", ErrUnavailable, c.now().Sub(c.asOf).Round(100*time.Millisecond))
+	return fmt.Sprintf("%v: nothing heard for %v", ErrUnavailable, c.now().Sub(c.last.AsOf).Round(100*time.Millisecond))
 }
 
 // probe proves about once a second how current the view is, until ctx ends.
 func (s *Store) probe(ctx context.Context) {
-	ticker := time.NewTicker(min(time.Second, s.cfg.PingTimeout/4))
+	ticker := time.NewTicker(s.currency.proveEvery())
 	defer ticker.Stop()
 	for {
 		s.proveOnce(ctx)
@@ -113,7 +126,9 @@ func (s *Store) prove(ctx context.Context) (answers bool, err error) {
 	}
 	if loaded && (header.GetClusterId() != cluster || header.GetRevision() < position) {
 		s.follower.wentBack()
-		return true, fmt.Errorf("etcd was at revision %d and is at %d now: it was set back or replaced, and is read anew", position, header.GetRevision())
+		err := fmt.Errorf("etcd was at revision %d and is at %d now: it was set back or replaced, and is read anew", position, header.GetRevision())
+		s.currency.lose(err)
+		return true, err
 	}
 	return true, s.follower.reach(ctx, header.GetRevision())
 }

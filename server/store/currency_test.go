@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/server/fleet"
 )
 
 func TestListeningBeginsAnewAfterEachGap(t *testing.T) {
@@ -11,7 +13,7 @@ func TestListeningBeginsAnewAfterEachGap(t *testing.T) {
 	start := time.Now()
 	now := start
 	c := newCurrency(5*time.Second, func() time.Time { return now })
-	if since, trouble := c.listeningSince(), c.trouble(); !since.IsZero() || trouble != "the reports have not been read from etcd yet" {
+	if since, trouble := c.get().Since, c.trouble(); !since.IsZero() || trouble != "the reports have not been read from etcd yet" {
 		t.Errorf("before anything was read: %v, %q", since, trouble)
 	}
 	for _, step := range []struct {
@@ -33,9 +35,33 @@ func TestListeningBeginsAnewAfterEachGap(t *testing.T) {
 		if step.since >= 0 {
 			want = start.Add(time.Duration(step.since * float64(time.Second)))
 		}
-		if got := c.listeningSince(); !got.Equal(want) {
+		if got := c.get().Since; !got.Equal(want) {
 			t.Errorf("%s: listening since %v, want %v", step.what, got.Sub(start), want.Sub(start))
 		}
+	}
+}
+
+func TestAShortGapIsNoSteadyListening(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	now := start
+	c := newCurrency(20*time.Second, func() time.Time { return now })
+	for _, step := range []struct{ at, since, steady time.Duration }{
+		{1 * time.Second, 1 * time.Second, 1 * time.Second},
+		{3 * time.Second, 1 * time.Second, 1 * time.Second},
+		{9 * time.Second, 1 * time.Second, 9 * time.Second},
+		{10 * time.Second, 1 * time.Second, 9 * time.Second},
+		{40 * time.Second, 40 * time.Second, 40 * time.Second},
+	} {
+		now = start.Add(step.at)
+		c.confirm(now)
+		if got := c.get(); got.Since.Sub(start) != step.since || got.Steady.Sub(start) != step.steady {
+			t.Errorf("after %v: since %v, steady %v; want %v, %v", step.at, got.Since.Sub(start), got.Steady.Sub(start), step.since, step.steady)
+		}
+	}
+	c.lose(errors.New("another history"))
+	if got := c.get(); got != (fleet.Currency{}) {
+		t.Errorf("after it was lost: %v", got)
 	}
 }
 

@@ -122,6 +122,7 @@ func TestEtcdThatLostItsDataIsReadAnew(t *testing.T) {
 		put(t, s, pod(i), 1)
 	}
 	eventually(t, "the view has them", func() bool { return s.Len() == 5 })
+	turned := time.Now()
 	relay.turn(empty.Endpoint)
 	eventually(t, "the view is that of the other", func() bool { return s.Len() == 0 })
 	eventually(t, "puts work", func() bool {
@@ -129,7 +130,7 @@ func TestEtcdThatLostItsDataIsReadAnew(t *testing.T) {
 		return err == nil
 	})
 	eventually(t, "the view has it", func() bool { return s.Get(pod(9)) != nil })
-	eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+	eventually(t, "it listens anew", func() bool { return s.ListeningSince().After(turned) })
 }
 
 func TestConnectionThatWentSilentIsLeft(t *testing.T) {

@@ -143,11 +143,14 @@ func (s *Store) Unlisted(key fleet.Key) (count int, has bool) { return s.view.un
 
 // CurrentAsOf is a moment before which nothing was committed that the view does
 // not have. Zero: the view was never read.
-func (s *Store) CurrentAsOf() time.Time { return s.currency.currentAsOf() }
+func (s *Store) CurrentAsOf() time.Time { return s.currency.get().AsOf }
 
 // ListeningSince is since when the view has been current without a gap longer
 // than Config.PingTimeout. Zero: never, or not now.
-func (s *Store) ListeningSince() time.Time { return s.currency.listeningSince() }
+func (s *Store) ListeningSince() time.Time { return s.currency.get().Since }
+
+// Currency is both of these and more, as of one moment.
+func (s *Store) Currency() fleet.Currency { return s.currency.get() }
 
 // Trouble says in a few words why the view is not current, or "" where it is.
 func (s *Store) Trouble() string { return s.currency.trouble() }
