@@ -19,9 +19,10 @@ LDFLAGS := -s -w \
 # What the tests run besides netchecker; ETCD, ETCD34, ETCD35, KUBE_APISERVER and
 # PROMTOOL name programs that are there already.
 TEST_TOOLS := etcd etcd34 etcd35 kube-apiserver promtool helm
-# What the cluster consists of, and the etcd that stands beside a server in it.
+# What the cluster consists of, the etcd that stands beside a server in it, and the
+# Prometheus that watches.
 E2E_TOOLS := etcd etcd35 kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl helm \
-	containerd containerd-shim-runc-v2 ctr coredns
+	containerd containerd-shim-runc-v2 ctr coredns prometheus
 # What builds images: docker whose daemon answers, else buildah, if not given; and
 # flags for its build, as in: --platform linux/arm64 --build-arg BUILDER=…
 CONTAINER_TOOL ?=

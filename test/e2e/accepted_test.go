@@ -29,7 +29,8 @@ func accepted(w world) {
 		{[]string{"--values", "examples/external-etcd-tls/values.yaml"}, []string{"poddisruptionbudget.policy/netchecker-server"}},
 		{[]string{"--set", "service.type=LoadBalancer,rbac.nodes=false,agent.hostNetwork.enabled=false"}, []string{"service/netchecker-service"}},
 	} {
-		manifests := w.helm(append([]string{"template", "netchecker", "helm-chart/netchecker"}, row.args...)...)
+		// The pod of helm test takes an account that is really there.
+		manifests := w.helm(append([]string{"template", "netchecker", "helm-chart/netchecker", "--skip-tests"}, row.args...)...)
 		said := w.feed(manifests, "apply", "--namespace", namespace, "--dry-run=server", "--validate=strict", "--filename=-")
 		for _, object := range row.want {
 			if !strings.Contains(said, object) {

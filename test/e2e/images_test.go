@@ -39,14 +39,11 @@ func buildImages(t *testing.T) []string {
 	y.buildOurs("server", serverImage)
 	y.buildOurs("agent", agentImage)
 	etcd, err := tools.Path("etcd35")
-	if err != nil {
-		t.Fatal(err)
-	}
+	y.must(err)
 	y.pack(etcdImage, map[string]string{"etcd": etcd})
-	prometheus, err := exec.LookPath("prometheus")
-	if err != nil {
-		t.Fatal(err)
-	}
+	// Debian's is built without the discovery of a cluster's pods.
+	prometheus, err := tools.Path("prometheus")
+	y.must(err)
 	y.pack(prometheusImage, map[string]string{"prometheus": prometheus})
 	return []string{y.push("server", serverImage), y.push("agent", agentImage), y.push("etcd", etcdImage), y.push("prometheus", prometheusImage)}
 }

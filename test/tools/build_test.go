@@ -182,7 +182,7 @@ func TestToolThatWasNotBuiltIsAnErrorThatSaysWhatToDo(t *testing.T) {
 func TestUnknownToolIsAnError(t *testing.T) {
 	const want = "there is no tool \"ectd\"; there are etcd, etcd35, etcd34, kube-apiserver, " +
 		"kube-controller-manager, kube-scheduler, kube-proxy, kubelet, kubectl, " +
-		"containerd, containerd-shim-runc-v2, ctr, coredns, promtool, helm, staticcheck"
+		"containerd, containerd-shim-runc-v2, ctr, coredns, promtool, prometheus, helm, staticcheck"
 	if _, err := tools.Path("ectd"); message(err) != want {
 		t.Errorf("got error %v, want %s", err, want)
 	}

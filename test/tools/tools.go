@@ -42,6 +42,7 @@ var all = []tool{
 	{"ctr", "containerd", "github.com/containerd/containerd/v2/cmd/ctr", "github.com/containerd/containerd/v2", 1},
 	{"coredns", "coredns", "github.com/coredns/coredns", "github.com/coredns/coredns", 3},
 	{"promtool", "promtool", "github.com/prometheus/prometheus/cmd/promtool", "github.com/prometheus/prometheus", 5},
+	{"prometheus", "promtool", "github.com/prometheus/prometheus/cmd/prometheus", "github.com/prometheus/prometheus", 5},
 	{"helm", "helm", "helm.sh/helm/v4/cmd/helm", "helm.sh/helm/v4", 2},
 	{"staticcheck", "staticcheck", "honnef.co/go/tools/cmd/staticcheck", "honnef.co/go/tools", 1},
 }
