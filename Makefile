@@ -132,12 +132,13 @@ cluster-down: cluster ## Take the cluster down, and leave nothing of it
 cluster-shell: cluster ## Open a shell in the cluster's network, with kubectl and helm
 	@exec bin/cluster shell
 
+# There is one cluster on a machine: -p 1 lets one package after the other have it.
 .PHONY: e2e
 e2e: modules ## Test images and chart in a real cluster on this machine (root)
 	@test/e2e/needs
 	@go run ./test/tools/build $(E2E_TOOLS)
-	@$(MOVING) "Checking with go vet" go vet -tags e2e ./test/e2e/...
-	@go test -tags e2e -count=1 -timeout 40m -v $(TESTFLAGS) ./test/e2e/...
+	@$(MOVING) "Checking with go vet" go vet -tags e2e ./test/cluster/... ./test/e2e/...
+	@go test -tags e2e -p 1 -count=1 -timeout 40m -v $(TESTFLAGS) ./test/cluster/kube ./test/e2e
 
 .PHONY: clean
 clean: ## Remove what was built here; the tools' cache stays
