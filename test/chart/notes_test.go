@@ -11,8 +11,9 @@ func TestNotesSayHowToAsk(t *testing.T) {
 		settings []string
 		want     string
 	}{
-		{nil, "\n\n  NODE=$(kubectl get nodes -o jsonpath='{.items[0].status.addresses[?(@.type==\"InternalIP\")].address}')\n" +
+		{nil, "\n\n  NODE=$(kubectl get nodes -o jsonpath='{.items[0].status.addresses[?(@.type==\"InternalIP\")].address}' | sed 's/ .*//; s/.*:.*/[&]/')\n" +
 			"  curl -i \"http://$NODE:31081" + path + "\n\n200: all well."},
+		{[]string{"service.ipFamilies={IPv6}"}, " | sed 's/^[^ :]* //; s/ .*//; s/.*/[&]/')\n"},
 		{[]string{"service.nodePort=0"}, "  curl -i \"http://$NODE:$PORT" + path + "\n\n200: all well."},
 		{[]string{"service.type=ClusterIP"}, "\n\n  kubectl --namespace netchecker port-forward service/netchecker-service 8081 &\n" +
 			"  curl -i \"http://localhost:8081" + path + "\n\n200: all well."},

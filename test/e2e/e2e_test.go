@@ -35,7 +35,6 @@ func TestNetcheckerInACluster(t *testing.T) {
 		{"node isolated: outdated, then absent, then healed", nodeIsolated},
 		{"Prometheus fires the shipped alert and resolves it", alerts},
 		{"helm uninstall leaves nothing", uninstalls},
-		{"the API server accepts what the chart makes", accepted},
 		{"a Service of IPv6 alone", ipv6Only},
 		{"two servers on an etcd over TLS", externalEtcd},
 		{"in the shape of Kubespray, with its etcd frozen and thawed", kubespray},

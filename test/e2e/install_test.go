@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -13,12 +14,26 @@ import (
 // installs does it as a user would, with the chart's own values.
 func installs(w world) {
 	begun := time.Now()
-	w.install()
+	said := w.install()
 	n := w.cluster.Nodes()[0]
 	// The Service has addresses of both families, where the cluster has.
 	for _, ip := range []netip.Addr{n.IPv4(), n.IPv6()} {
 		w.awaitAt(netip.AddrPortFrom(ip, nodePort), "", wellWith(6))
 		w.Logf("from helm install to a 200 at [%s]:%d with 3 nodes and 6 agents: %.1f s", ip, nodePort, time.Since(begun).Seconds())
+	}
+	w.asksAsNoted(said)
+}
+
+// asksAsNoted runs the commands that the chart's notes print for that.
+func (w world) asksAsNoted(notes string) {
+	w.Helper()
+	_, commands, _ := strings.Cut(notes, "when the agents have reported:\n")
+	commands, _, _ = strings.Cut(commands, "\n200: all well.")
+	cmd := w.cluster.Command(w.Context(), "bash", "-euo", "pipefail", "-c", commands)
+	out := new(bytes.Buffer)
+	cmd.Stdout = out
+	if err := w.cluster.Run(cmd); err != nil || !strings.HasPrefix(out.String(), "HTTP/1.1 200 OK\r\n") {
+		w.Errorf("asked as the notes say%s: %v\n%s", commands, err, out)
 	}
 }
 
@@ -69,8 +84,9 @@ func withoutEvents(kinds string) string {
 }
 
 func ipv6Only(w world) {
-	w.install(append([]string{"--set", "service.ipFamilyPolicy=SingleStack,service.ipFamilies={IPv6}"}, quick...)...)
+	said := w.install(append([]string{"--set", "service.ipFamilyPolicy=SingleStack,service.ipFamilies={IPv6}"}, quick...)...)
 	w.awaitAt(netip.AddrPortFrom(w.cluster.Nodes()[0].IPv6(), nodePort), "", wellWith(6))
+	w.asksAsNoted(said)
 	if ip := w.kubectl("get", "service", "netchecker-service", "--namespace", namespace, "--output", "jsonpath={.spec.clusterIPs[*]}"); !strings.Contains(ip, ":") || strings.Contains(ip, " ") {
 		w.Errorf("the Service is at %s", ip)
 	}

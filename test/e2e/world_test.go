@@ -62,9 +62,10 @@ func (w world) helm(args ...string) string {
 // quick are helm's arguments for short times.
 var quick = []string{"--values", "test/e2e/testdata/quick.yaml"}
 
-func (w world) install(args ...string) {
+// install returns what helm says.
+func (w world) install(args ...string) string {
 	w.Helper()
-	w.helm(append([]string{"install", "netchecker", "helm-chart/netchecker", "--create-namespace"}, args...)...)
+	return w.helm(append([]string{"install", "netchecker", "helm-chart/netchecker", "--create-namespace"}, args...)...)
 }
 
 // upgrade changes values and waits until all pods are of the new ones.

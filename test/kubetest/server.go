@@ -106,7 +106,7 @@ func (s *Server) configure() error {
 		"--authorization-mode", "RBAC",
 		"--service-account-issuer", s.URL,
 		"--service-account-signing-key-file", accounts.KeyFile, "--service-account-key-file", accounts.KeyFile,
-		"--service-cluster-ip-range", "10.96.0.0/24",
+		"--service-cluster-ip-range", "10.96.0.0/24,fd00:10:96::/112",
 		// A service's endpoints may not be of loopback, and nobody asks for them.
 		"--endpoint-reconciler-type", "none",
 		// No controllers run that would make a pod's service account, or take the

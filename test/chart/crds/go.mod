@@ -1,5 +1,5 @@
 // The CustomResourceDefinitions of the Prometheus operator, as its module has them.
-module github.com/netchecker/netchecker/test/e2e/crds
+module github.com/netchecker/netchecker/test/chart/crds
 
 go 1.26
 
