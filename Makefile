@@ -72,9 +72,9 @@ test: modules tools ## Run all tests, against a real etcd and a real kube-apiser
 lint: modules ## Check formatting, go vet and staticcheck
 	@unformatted=$$(gofmt -l agent pkg server test); \
 		if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
-	@$(MOVING) "Checking with go vet" go vet ./...
+	@$(MOVING) "Checking with go vet" go vet -tags e2e ./...
 	@staticcheck=$$(go run ./test/tools/build --path staticcheck); \
-		$(MOVING) "Checking with staticcheck" "$$staticcheck" ./...
+		$(MOVING) "Checking with staticcheck" "$$staticcheck" -tags e2e ./...
 
 .PHONY: bench
 bench: build ## Measure throughput, latency and memory, and print the figures
@@ -134,11 +134,12 @@ cluster-shell: cluster ## Open a shell in the cluster's network, with kubectl an
 
 # There is one cluster on a machine: -p 1 lets one package after the other have it.
 .PHONY: e2e
+e2e: export PATH := $(PATH):/usr/sbin:/sbin
 e2e: modules ## Test images and chart in a real cluster on this machine (root)
 	@test/e2e/needs
 	@go run ./test/tools/build $(E2E_TOOLS)
-	@$(MOVING) "Checking with go vet" go vet -tags e2e ./test/cluster/... ./test/e2e/...
-	@go test -tags e2e -p 1 -count=1 -timeout 40m -v $(TESTFLAGS) ./test/cluster/kube ./test/e2e
+	@$(MOVING) "Checking with go vet" go vet -tags e2e ./test/cluster/... ./test/e2e
+	@go test -tags e2e -p 1 -count=1 -timeout 25m -v $(TESTFLAGS) ./test/cluster/... ./test/e2e
 
 .PHONY: clean
 clean: ## Remove what was built here; the tools' cache stays

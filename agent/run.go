@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// longestProbe is what a probe may take, if four fifths of the interval are
-	// not less: a round should be over when the next begins.
+	// longestProbe is what a probe may take, if half of the interval is not less: a
+	// report that waited for one must still come long before the next is missed.
 	longestProbe = 10 * time.Second
 	// drain is short because whoever asks an agent asks again.
 	drain = 300 * time.Millisecond
@@ -96,7 +96,7 @@ func newCollector(s Settings, m Machine, self collect.Self) *collect.Collector {
 	return &collect.Collector{
 		Self:       self,
 		Interval:   s.Interval,
-		Deadline:   min(s.Interval*4/5, longestProbe),
+		Deadline:   min(s.Interval/2, longestProbe),
 		URLs:       s.URLs,
 		Host:       s.ServerHost,
 		Probe:      probe.HTTP{Names: m.Names}.Probe,

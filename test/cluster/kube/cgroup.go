@@ -98,13 +98,24 @@ func (h hierarchy) makeChild(parent, child string) error {
 	return nil
 }
 
-// passOn lets the cgroups below parent use the controllers that parent has.
+// ofKubelet are the controllers that a kubelet uses.
+var ofKubelet = []string{"cpu", "cpuset", "hugetlb", "io", "memory", "pids"}
+
+// passOn lets the cgroups below parent use those of a kubelet's controllers that
+// parent has.
 func passOn(parent string) error {
 	has, err := os.ReadFile(filepath.Join(parent, "cgroup.controllers"))
 	if err != nil {
 		return err
 	}
-	for _, controller := range strings.Fields(string(has)) {
+	passes, err := os.ReadFile(filepath.Join(parent, "cgroup.subtree_control"))
+	if err != nil {
+		return err
+	}
+	for _, controller := range ofKubelet {
+		if !slices.Contains(strings.Fields(string(has)), controller) || slices.Contains(strings.Fields(string(passes)), controller) {
+			continue
+		}
 		err := os.WriteFile(filepath.Join(parent, "cgroup.subtree_control"), []byte("+"+controller), 0o644)
 		if err != nil {
 			return fmt.Errorf("passing on %s: %w", controller, err)

@@ -63,6 +63,8 @@ func controllerManager(f folder) component {
 		"--kubeconfig=" + f.kubeconfig("kube-controller-manager"),
 		"--bind-address=127.0.0.1", "--leader-elect=false", "--use-service-account-credentials=true",
 		"--root-ca-file=" + f.ca(), "--service-account-private-key-file=" + f.serviceAccountKey(),
+		// It makes this folder; the usual one is the machine's.
+		"--flex-volume-plugin-dir=/var/lib/kubelet/volumeplugins",
 	}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/netchecker/netchecker/test/cluster/place"
 )
@@ -19,14 +20,33 @@ func (c *Cluster) Gather(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	var errs []error
 	if err := os.CopyFS(filepath.Join(dir, "log"), os.DirFS(c.folder.path("log"))); err != nil {
-		return fmt.Errorf("copying the programs' logs: %w", err)
+		errs = append(errs, fmt.Errorf("copying the programs' logs: %w", err))
 	}
-	errs := []error{c.gatherObjects(ctx, dir)}
+	errs = append(errs, c.gatherObjects(ctx, dir))
 	for _, n := range c.Nodes() {
 		errs = append(errs, c.gatherNode(ctx, dir, n))
 	}
 	return errors.Join(errs...)
+}
+
+// Summary is what a person would look at first: pods, nodes and the last events.
+func (c *Cluster) Summary(ctx context.Context) string {
+	var all []string
+	for _, args := range [][]string{
+		{"get", "nodes,pods", "--all-namespaces", "--output=wide"},
+		{"get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"},
+	} {
+		text, err := c.Kubectl(ctx, "", append(args, "--request-timeout=10s")...)
+		if err != nil {
+			text += err.Error() + "\n"
+		}
+		const most = 40
+		lines := strings.SplitAfter(text, "\n")
+		all = append(all, strings.Join(lines[max(0, len(lines)-most):], ""))
+	}
+	return strings.Join(all, "\n")
 }
 
 func (c *Cluster) gatherObjects(ctx context.Context, dir string) error {

@@ -11,14 +11,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockName is an abstract socket's: it is no file, and it is free again as soon
-// as its process has ended.
-const lockName = "@netchecker-cluster"
+// Names of abstract sockets: these are no files, and are free again as soon as
+// their process has ended.
+const (
+	changing = "@netchecker-cluster"
+	reserved = "@netchecker-cluster-reserved"
+)
+
+// Reserve keeps all others who reserve the cluster from it until it is closed: tests
+// that bring it up, and would take it from each other.
+func Reserve(ctx context.Context, out io.Writer) (io.Closer, error) {
+	return hold(ctx, reserved, "Somebody else has the cluster, waiting…", out)
+}
 
 // lock keeps all others from changing the cluster until it is closed.
 func lock(ctx context.Context, out io.Writer) (io.Closer, error) {
+	return hold(ctx, changing, "Somebody else changes the cluster, waiting…", out)
+}
+
+func hold(ctx context.Context, name, busy string, out io.Writer) (io.Closer, error) {
 	for told := false; ; told = true {
-		l, err := net.Listen("unix", lockName)
+		l, err := net.Listen("unix", name)
 		if err == nil {
 			return l, nil
 		}
@@ -26,11 +39,11 @@ func lock(ctx context.Context, out io.Writer) (io.Closer, error) {
 			return nil, fmt.Errorf("locking the cluster: %w", err)
 		}
 		if !told {
-			fmt.Fprintln(out, "Somebody else changes the cluster, waiting…")
+			fmt.Fprintln(out, busy)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting until nobody else changes the cluster: %w", ctx.Err())
+			return nil, fmt.Errorf("waiting until the cluster is free: %w", ctx.Err())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

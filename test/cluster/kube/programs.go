@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/netchecker/netchecker/test/tools"
 )
 
@@ -37,9 +39,21 @@ func missing() error {
 		}
 	}
 	if len(packages) == 0 {
-		return nil
+		return bridgesAreFiltered()
 	}
 	return fmt.Errorf("programs are missing: apt-get install --no-install-recommends %s", strings.Join(packages, " "))
+}
+
+// bridgesAreFiltered loads the module without which kube-proxy's rules do not see
+// what pods of one node send each other.
+func bridgesAreFiltered() error {
+	if _, err := os.Stat("/proc/sys/net/bridge"); err == nil {
+		return nil
+	}
+	if said, err := exec.Command("modprobe", "br_netfilter").CombinedOutput(); err != nil {
+		return fmt.Errorf("the kernel has no br_netfilter: modprobe: %w: %s", err, said)
+	}
+	return nil
 }
 
 // built are the programs from netchecker's cache of tools.
@@ -63,7 +77,7 @@ func (c *Cluster) findPrograms(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := os.Symlink(path, c.folder.program(name)); err != nil {
+		if err := link(path, c.folder.program(name)); err != nil {
 			return err
 		}
 	}
@@ -73,6 +87,16 @@ func (c *Cluster) findPrograms(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// link puts a program at path. A hard link is in reach also where a place hides
+// the cache, as below /var/lib; to another file system there is none.
+func link(program, path string) error {
+	err := os.Link(program, path)
+	if errors.Is(err, unix.EXDEV) {
+		return os.Symlink(program, path)
+	}
+	return err
 }
 
 // build compiles one of the cluster's own small programs.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,9 +61,13 @@ func (c *Cluster) process(what component) place.Identity {
 }
 
 // environment has the cluster's programs first on PATH, and keeps what kubectl and
-// helm remember out of the user's home.
+// helm remember out of the user's home. No proxy of the user's is in reach.
 func (c *Cluster) environment() []string {
-	return append(os.Environ(),
+	own := slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return strings.HasSuffix(strings.ToLower(name), "_proxy")
+	})
+	return append(own,
 		"PATH="+c.folder.path("bin")+":"+os.Getenv("PATH")+":/usr/sbin:/sbin",
 		"KUBECONFIG="+c.folder.kubeconfig("admin"),
 		"KUBECACHEDIR="+c.folder.path("cache", "kubectl"),
@@ -95,7 +100,10 @@ func (c *Cluster) Run(cmd *exec.Cmd) error {
 }
 
 // Kubectl runs kubectl as the administrator, with input, and returns what it prints.
+// It gets five minutes: by itself it would wait for days until an object is deleted.
 func (c *Cluster) Kubectl(ctx context.Context, input string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
 	out := new(bytes.Buffer)
 	cmd := c.Command(ctx, "kubectl", args...)
 	cmd.Stdin, cmd.Stdout = strings.NewReader(input), out

@@ -48,10 +48,20 @@ func (s state) write(dir string) error {
 		return err
 	}
 	next := stateFile(dir) + ".next"
-	if err := os.WriteFile(next, append(text, '\n'), 0o600); err != nil {
+	if err := writeSynced(next, append(text, '\n')); err != nil {
 		return fmt.Errorf("writing down what the cluster consists of: %w", err)
 	}
 	return os.Rename(next, stateFile(dir))
+}
+
+// writeSynced returns once the disk has it, so that a rename is never there first.
+func writeSynced(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // everything is each process that was written down.
