@@ -23,9 +23,11 @@ TEST_TOOLS := etcd etcd34 etcd35 kube-apiserver promtool helm
 # Prometheus that watches.
 E2E_TOOLS := etcd etcd35 kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl helm \
 	containerd containerd-shim-runc-v2 ctr coredns prometheus
-# What builds images: docker whose daemon answers, else buildah, if not given; and
-# flags for its build, as in: --platform linux/arm64 --build-arg BUILDER=…
+# What builds images: docker with buildx whose daemon answers, else buildah, if not
+# given; where they are to be pushed to, as in: make images REGISTRY=registry.example.com
+# and flags for the build, as in: --platform linux/arm64 --build-arg BUILDER=…
 CONTAINER_TOOL ?=
+REGISTRY       ?=
 IMAGEFLAGS     ?=
 # Flags for go test, as in: make test TESTFLAGS='-run Absent -v'
 TESTFLAGS ?=
@@ -93,18 +95,24 @@ examples: modules ## Write the examples that are made from the chart
 	@go run ./test/chart/write
 
 .PHONY: images
-images: ## Build both images, with docker or buildah
-	@tool='$(CONTAINER_TOOL)'; \
-		if [ -z "$$tool" ] && docker version >/dev/null 2>&1; then tool=docker; fi; \
+images: export DOCKER_BUILDKIT = 1
+images: ## Build both images, for REGISTRY, and print how to push and install them
+	@tool='$(CONTAINER_TOOL)'; registry='$(REGISTRY:/=)'; \
+		if [ -z "$$tool" ] && docker buildx version >/dev/null 2>&1 && docker version >/dev/null 2>&1; then tool=docker; fi; \
 		if [ -z "$$tool" ] && command -v buildah >/dev/null; then tool=buildah; fi; \
 		if [ -z "$$tool" ]; then \
-			echo "make images needs docker, with its daemon running, or buildah; CONTAINER_TOOL names another" >&2; exit 1; fi; \
+			echo "make images needs docker, with buildx and its daemon running, or buildah; CONTAINER_TOOL names another" >&2; exit 1; fi; \
 		for room in server agent; do \
-			$(MOVING) "Building netchecker/netchecker-$$room:$(VERSION) with $$tool" \
-				$$tool build $(IMAGEFLAGS) -f Dockerfile.$$room -t netchecker/netchecker-$$room:$(VERSION) \
+			image="$${registry:+$$registry/}netchecker/netchecker-$$room:$(VERSION)"; \
+			$(MOVING) "Building $$image with $$tool" \
+				$$tool build $(IMAGEFLAGS) -f Dockerfile.$$room -t "$$image" \
 				--build-arg VERSION='$(VERSION)' --build-arg COMMIT='$(COMMIT)' --build-arg DATE='$(DATE)' .; \
-		done
-	@echo "helm install netchecker helm-chart/netchecker --namespace netchecker --create-namespace --set image.tag=$(VERSION)"
+		done; \
+		for room in server agent; do \
+			[ -z "$$registry" ] || echo "$$tool push $$registry/netchecker/netchecker-$$room:$(VERSION)"; \
+		done; \
+		echo "helm install netchecker helm-chart/netchecker --namespace netchecker --create-namespace" \
+			"--set-string $${registry:+image.registry=$$registry,}image.tag=$(VERSION)"
 
 .PHONY: fuzz
 fuzz: modules ## Fuzz what reads bytes from the network, FUZZTIME=30s each
@@ -135,11 +143,12 @@ cluster-shell: cluster ## Open a shell in the cluster's network, with kubectl an
 # There is one cluster on a machine: -p 1 lets one package after the other have it.
 .PHONY: e2e
 e2e: export PATH := $(PATH):/usr/sbin:/sbin
-e2e: modules ## Test images and chart in a real cluster on this machine (root)
+e2e: modules cluster ## Test images and chart in a real cluster on this machine (root)
 	@test/e2e/needs
 	@go run ./test/tools/build $(E2E_TOOLS)
 	@$(MOVING) "Checking with go vet" go vet -tags e2e ./test/cluster/... ./test/e2e
-	@go test -tags e2e -p 1 -count=1 -timeout 25m -v $(TESTFLAGS) ./test/cluster/... ./test/e2e
+	@trap '[ -n "$${KEEP_CLUSTER:-}" ] || bin/cluster down' EXIT; \
+		go test -tags e2e -p 1 -count=1 -timeout 25m -v $(TESTFLAGS) ./test/cluster/... ./test/e2e
 
 .PHONY: clean
 clean: ## Remove what was built here; the tools' cache stays

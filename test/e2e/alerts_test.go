@@ -26,7 +26,7 @@ func alerts(w world) {
 		}
 		return err
 	})
-	w.awaitFiring(p, false)
+	w.quiet(p)
 	w.broken(func() {
 		begun := time.Now()
 		w.awaitFiring(p, true)
@@ -79,30 +79,54 @@ func (p prometheus) get(path string, into any) error {
 	return json.NewDecoder(response.Body).Decode(into)
 }
 
+// alert is one that fires, or would if it lasts.
+type alert struct {
+	State  string
+	Labels map[string]string
+}
+
+func (p prometheus) alerts() ([]alert, error) {
+	var all struct{ Data struct{ Alerts []alert } }
+	err := p.get("alerts", &all)
+	return all.Data.Alerts, err
+}
+
+// quiet fails the test where any alert is about to fire, in two rounds of
+// Prometheus, while all is well.
+func (w world) quiet(p prometheus) {
+	w.Helper()
+	none := func() error {
+		all, err := p.alerts()
+		if err == nil && len(all) > 0 {
+			err = fmt.Errorf("there are alerts: %v", all)
+		}
+		return err
+	}
+	// Before it has asked for the first time, Prometheus takes netchecker for dead.
+	w.eventually(none)
+	for range 35 {
+		w.sleep(time.Second)
+		w.must(none())
+	}
+}
+
 // awaitFiring waits until agents of both networks are alerted of as absent, or of
 // neither.
 func (w world) awaitFiring(p prometheus, want bool) {
 	w.Helper()
 	w.eventually(func() error {
-		var all struct {
-			Data struct {
-				Alerts []struct {
-					State  string
-					Labels map[string]string
-				}
-			}
-		}
-		if err := p.get("alerts", &all); err != nil {
+		all, err := p.alerts()
+		if err != nil {
 			return err
 		}
 		firing := map[string]bool{}
-		for _, a := range all.Data.Alerts {
+		for _, a := range all {
 			if a.Labels["alertname"] == "NetcheckerAgentAbsent" && a.State == "firing" {
 				firing[a.Labels["network"]] = true
 			}
 		}
 		if firing["pod"] != want || firing["host"] != want {
-			return fmt.Errorf("of the alerts %v, want firing for both networks: %v", all.Data.Alerts, want)
+			return fmt.Errorf("of the alerts %v, want firing for both networks: %v", all, want)
 		}
 		return nil
 	})

@@ -52,6 +52,11 @@ func TestNetcheckerInACluster(t *testing.T) {
 // bringUp is a cluster of three nodes, dual-stack, with the images.
 func bringUp(t *testing.T) *kube.Cluster {
 	t.Helper()
+	reserved, err := kube.Reserve(t.Context(), t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reserved.Close() })
 	config := kube.Config{Nodes: 3, DualStack: true, Out: t.Output()}
 	keep := os.Getenv("KEEP_CLUSTER") != ""
 	c, err := kube.Open(config)
@@ -77,8 +82,10 @@ func bringUp(t *testing.T) *kube.Cluster {
 	return c
 }
 
-// gather keeps what tells why a test failed, where GATHER names a folder for it.
+// gather tells how the cluster is, and keeps all that tells why a test failed where
+// GATHER names a folder for it.
 func (w world) gather() {
+	w.Log(w.cluster.Summary(context.Background()))
 	if dir := os.Getenv("GATHER"); dir != "" {
 		if err := w.cluster.Gather(context.Background(), dir); err != nil {
 			w.Log(err)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netchecker/netchecker/test/cluster/kube"
 	"github.com/netchecker/netchecker/test/tools"
 )
 
@@ -34,7 +35,13 @@ type yard struct {
 // buildImages builds all images that the tests use and returns their archives.
 func buildImages(t *testing.T) []string {
 	t.Helper()
-	y := yard{t, t.TempDir()}
+	// In the cluster's folder, which the next one clears, too.
+	dir, err := os.MkdirTemp(kube.Dir, "images-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	y := yard{t, dir}
 	y.buildBuilder()
 	y.buildOurs("server", serverImage)
 	y.buildOurs("agent", agentImage)
@@ -140,7 +147,9 @@ func (y yard) push(name, image string) string {
 func (y yard) buildah(args ...string) {
 	y.t.Helper()
 	storage := []string{"--storage-driver", "vfs", "--root", filepath.Join(y.dir, "storage"), "--runroot", filepath.Join(y.dir, "run")}
-	out, err := exec.CommandContext(y.t.Context(), "buildah", append(storage, args...)...).CombinedOutput()
+	cmd := exec.CommandContext(y.t.Context(), "buildah", append(storage, args...)...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+y.dir)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		y.t.Fatalf("buildah %s: %v\n%s", strings.Join(args, " "), err, out)
 	}

@@ -71,9 +71,12 @@ func uninstalls(w world) {
 	// What every namespace has.
 	const want = "configmap/kube-root-ca.crt\nserviceaccount/default"
 	inside := w.kubectl("api-resources", "--verbs=list", "--namespaced", "--output=name")
-	if left := w.kubectl("get", withoutEvents(inside), "--namespace", namespace, "--output=name"); left != want {
-		w.Errorf("in its namespace are %q, want %q", left, want)
-	}
+	w.eventually(func() error {
+		if left := w.kubectl("get", withoutEvents(inside), "--namespace", namespace, "--output=name"); left != want {
+			return fmt.Errorf("in its namespace are %q, want %q", left, want)
+		}
+		return nil
+	})
 }
 
 // withoutEvents joins kinds of objects; events end by themselves.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/netchecker/netchecker/test/certtest"
 )
@@ -106,14 +107,15 @@ func kubespray(w world) {
 }
 
 // frozen: without etcd nothing can be known, and nobody is blamed, neither then
-// nor when it is back.
+// nor when it is back. It lasts longer than two of the example's intervals, 15 s.
 func frozen(w world) {
 	door := w.door()
 	answers := w.watching(door)
 	w.must(w.cluster.Fault(w.Context(), "etcd-frozen"))
 	w.awaitAt(door, "", blind)
-	w.sleep(severalIntervals)
-	w.awaitAt(door, "", blind)
+	meanwhile := w.watching(door)
+	w.sleep(40 * time.Second)
+	w.alwaysBlind(meanwhile.end(w))
 	w.must(w.cluster.Heal(w.Context(), "etcd-frozen"))
 	w.await("", wellWith(6))
 	w.blamesNobody(answers.end(w))

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,27 +11,37 @@ import (
 
 // unprivileged looks at the processes themselves, as the kernel has them.
 func unprivileged(w world) {
-	found := 0
-	statuses, err := filepath.Glob("/proc/[0-9]*/status")
-	w.must(err)
-	for _, path := range statuses {
-		dir := filepath.Dir(path)
-		cgroup, _ := os.ReadFile(filepath.Join(dir, "cgroup"))
-		program, _ := os.Readlink(filepath.Join(dir, "exe"))
-		if !strings.Contains(string(cgroup), "netchecker-cluster") || !strings.HasPrefix(filepath.Base(program), "netchecker-") {
-			continue
+	var found []string
+	w.eventually(func() error {
+		if found = processes(); len(found) != 7 {
+			return fmt.Errorf("there are %d processes of netchecker, want a server and 6 agents", len(found))
 		}
-		found++
-		w.hasNoRights(dir, filepath.Base(program))
-	}
-	if found != 7 {
-		w.Errorf("there are %d processes of netchecker, want a server and 6 agents", found)
+		return nil
+	})
+	for _, dir := range found {
+		w.hasNoRights(dir)
 	}
 }
 
+// processes are netchecker's in the cluster, as folders of /proc.
+func processes() []string {
+	var found []string
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range all {
+		cgroup, _ := os.ReadFile(filepath.Join(dir, "cgroup"))
+		program, _ := os.Readlink(filepath.Join(dir, "exe"))
+		if strings.Contains(string(cgroup), "netchecker-cluster") && strings.HasPrefix(filepath.Base(program), "netchecker-") {
+			found = append(found, dir)
+		}
+	}
+	return found
+}
+
 // hasNoRights reads a process's user, capabilities and mounts, see proc(5).
-func (w world) hasNoRights(dir, program string) {
+func (w world) hasNoRights(dir string) {
 	w.Helper()
+	program, err := os.Readlink(filepath.Join(dir, "exe"))
+	w.must(err)
 	status, err := os.ReadFile(filepath.Join(dir, "status"))
 	w.must(err)
 	for _, want := range []string{

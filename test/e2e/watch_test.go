@@ -15,8 +15,10 @@ import (
 // watch asks every 200 ms, and keeps what was answered.
 type watch struct {
 	runs []run
-	stop context.CancelFunc
+	// last ends it, by a closing, with one more question.
+	last chan struct{}
 	done sync.WaitGroup
+	once sync.Once
 }
 
 // run is a number of equal answers, one after the other.
@@ -36,28 +38,31 @@ func (r run) String() string {
 	return fmt.Sprintf("%5.1f s to %5.1f s, %d times: %s", r.from.Seconds(), r.to.Seconds(), r.count, said)
 }
 
-// watching asks at a NodePort, with ?starting=ok, until end is called.
+// watching asks at a NodePort, with ?starting=ok, until end is called, or the test
+// has failed.
 func (w world) watching(at netip.AddrPort) *watch {
-	ctx, stop := context.WithCancel(w.Context())
-	all := &watch{stop: stop}
+	all := &watch{last: make(chan struct{})}
 	begun := time.Now()
 	all.done.Go(func() {
 		tick := time.NewTicker(200 * time.Millisecond)
 		defer tick.Stop()
-		for ctx.Err() == nil {
-			// An answer that does not come is not waited for: the next may.
-			asking, cancel := context.WithTimeout(ctx, time.Second)
+		for ended := false; !ended; {
+			select {
+			case <-all.last:
+				ended = true
+			case <-tick.C:
+			}
+			// An answer that does not come is not waited for: the next may. A packet
+			// that is lost while connecting is sent again after a second.
+			asking, cancel := context.WithTimeout(w.Context(), 3*time.Second)
 			a, err := ask(asking, w.cluster.Dial, at, "?starting=ok")
 			cancel()
-			if ctx.Err() == nil {
+			if w.Context().Err() == nil {
 				all.add(a, err, time.Since(begun))
-			}
-			select {
-			case <-ctx.Done():
-			case <-tick.C:
 			}
 		}
 	})
+	w.Cleanup(func() { all.end(w) })
 	return all
 }
 
@@ -77,23 +82,44 @@ func (all *watch) add(a answer, err error, at time.Duration) {
 	all.runs = append(all.runs, run{at, at, 1, a, said})
 }
 
-// end returns all answers once nobody asks any more, and logs them as evidence.
+// end asks once more, returns all answers, and logs them as evidence.
 func (all *watch) end(w world) []run {
 	w.Helper()
-	all.stop()
-	all.done.Wait()
-	for _, r := range all.runs {
-		w.Log(r)
-	}
+	all.once.Do(func() {
+		close(all.last)
+		all.done.Wait()
+		for _, r := range all.runs {
+			w.Log(r)
+		}
+	})
 	return all.runs
 }
 
-// blamesNobody fails the test where an answer named somebody as failing.
+// longestSilence is how long a server may be away that is replaced by another, or
+// that is started again.
+const longestSilence = 30 * time.Second
+
+// blamesNobody fails the test where an answer named somebody as failing, and unless
+// all was well in the beginning and in the end.
 func (w world) blamesNobody(runs []run) {
 	w.Helper()
 	for _, r := range runs {
 		if r.answer.status == http.StatusBadRequest {
 			w.Errorf("it blames somebody: %s", r)
+		}
+		if r.err != "" && r.to-r.from > longestSilence {
+			w.Errorf("it does not answer for long: %s", r)
+		}
+	}
+	w.alwaysWell([]run{runs[0], runs[len(runs)-1]})
+}
+
+// alwaysBlind fails the test unless all answers said that nothing can be known.
+func (w world) alwaysBlind(runs []run) {
+	w.Helper()
+	for _, r := range runs {
+		if err := blind(r.answer); r.err != "" || err != nil {
+			w.Errorf("%v, or %s", err, r)
 		}
 	}
 }

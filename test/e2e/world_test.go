@@ -4,10 +4,12 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/netchecker/netchecker/test/cluster/kube"
 )
@@ -48,7 +50,10 @@ func (w world) feed(input string, args ...string) string {
 func (w world) helm(args ...string) string {
 	w.Helper()
 	args = append(args, "--namespace", namespace)
-	cmd := w.cluster.Command(w.Context(), "helm", args...)
+	// Longer than helm itself waits.
+	ctx, cancel := context.WithTimeout(w.Context(), 6*time.Minute)
+	defer cancel()
+	cmd := w.cluster.Command(ctx, "helm", args...)
 	dir, err := filepath.Abs(root)
 	w.must(err)
 	out := new(bytes.Buffer)

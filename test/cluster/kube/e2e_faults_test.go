@@ -5,6 +5,7 @@ package kube_test
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -29,8 +30,35 @@ func overlayCut(w world) {
 func overlayCutOneWay(w world) {
 	one, two := w.visitor("node-1"), w.visitor("node-2")
 	for _, direction := range []string{"in", "out"} {
-		w.broken(func() { w.reaches(one, two, false); w.hostReaches("node-1", "node-2", true) }, "overlay-cut", "node-2", direction)
+		w.broken(func() {
+			w.reaches(one, two, false)
+			w.hostReaches("node-1", "node-2", true)
+			w.hears(two, one, direction != "in", direction+": one")
+			w.hears(one, two, direction != "out", direction+": two")
+		}, "overlay-cut", "node-2", direction)
 		w.reaches(one, two, true)
+	}
+}
+
+// hears fails the test unless what from sends arrives at v, or unless it does not.
+func (w world) hears(v, from visitor, want bool, text string) {
+	w.Helper()
+	to := netip.AddrPortFrom(v.ip4, 8080).String()
+	if _, err := w.ask(from, "tell", url.Values{"to": {to}, "text": {text}}); err != nil {
+		w.Error(err)
+	}
+	said, err := "", error(nil)
+	for range 10 {
+		if said, err = w.ask(v, "heard", nil); err != nil {
+			w.Error(err)
+		}
+		if said == text {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if heard := said == text; heard != want {
+		w.Errorf("%s hears %q from %s: %v, want %v", v.node, text, from.node, heard, want)
 	}
 }
 
@@ -93,8 +121,13 @@ func delay(w world) {
 			w.Errorf("with 100 ms more each way it took %v", d)
 		}
 	}, "delay", "node-2", "100")
-	if d := took(); d > 200*time.Millisecond {
-		w.Errorf("afterwards it took %v", d)
+	// The best of some: the machine may be busy.
+	best := took()
+	for range 4 {
+		best = min(best, took())
+	}
+	if best > 200*time.Millisecond {
+		w.Errorf("afterwards it took %v", best)
 	}
 }
 
@@ -162,7 +195,8 @@ func kubeletDead(w world) {
 		w.hostReaches("node-1", "node-2", false)
 		w.reaches(one, two, true)
 	}, "kubelet-dead", "node-2")
-	w.hostReaches("node-1", "node-2", true)
+	// It is healthy before it listens for others.
+	w.eventually(func() error { return w.hostDials("node-1", "node-2") })
 }
 
 func apiServerDown(w world) {
@@ -183,10 +217,11 @@ func (w world) restarts(v visitor) string {
 
 func podKilled(w world) {
 	one := w.visitor("node-1")
+	before := w.restarts(one)
 	w.must(w.cluster.Fault(w.Context(), "server-pod-killed", "app=visitor"))
 	w.eventually(func() error {
-		if n := w.restarts(one); n != "1" {
-			return fmt.Errorf("it was restarted %s times", n)
+		if w.restarts(one) == before {
+			return errors.New("it was not restarted")
 		}
 		_, err := w.ask(one, "", nil)
 		return err

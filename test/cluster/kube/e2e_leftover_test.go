@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func look(t *testing.T) machine {
 			m.files[path] = true
 		}
 	}
-	for _, kind := range []string{"net", "mnt", "uts"} {
+	for _, kind := range []string{"net", "mnt", "uts", "pid", "ipc"} {
 		links, _ := filepath.Glob("/proc/[0-9]*/ns/" + kind)
 		for _, link := range links {
 			// A process that has ended meanwhile is in none.
@@ -73,11 +74,12 @@ func look(t *testing.T) machine {
 func walk(t *testing.T, root string, into map[string]bool, levels int) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
+		// The files of a cgroup are the kernel's.
+		if err != nil || !entry.IsDir() {
 			return nil
 		}
 		into[path] = true
-		if entry.IsDir() && strings.Count(strings.TrimPrefix(path, root), "/") >= levels {
+		if strings.Count(strings.TrimPrefix(path, root), "/") >= levels {
 			return fs.SkipDir
 		}
 		return nil
@@ -94,6 +96,12 @@ func bringDown(t *testing.T, before machine) {
 		t.Error(err)
 		return
 	}
+	stays(t, before)
+}
+
+// stays fails the test unless the machine is what it was.
+func stays(t *testing.T, before machine) {
+	t.Helper()
 	var left []string
 	// The kernel takes networks apart in its own time.
 	for range 50 {
@@ -133,18 +141,42 @@ func processes() []string {
 	return left
 }
 
+// remainsOf is what is left of one node.
+func remainsOf(node string) []string {
+	left, _ := filepath.Glob("/sys/fs/cgroup/*/netchecker-cluster/" + node)
+	more, _ := filepath.Glob(filepath.Join(kube.Dir, "places", node))
+	left = append(left, more...)
+	for _, p := range processes() {
+		if strings.Contains(p, "/places/"+node+"/") || strings.Contains(p, "--hostname-override="+node+" ") {
+			left = append(left, p)
+		}
+	}
+	return left
+}
+
+// TestTenTimesUpAndDown does it as a user would.
 func TestTenTimesUpAndDown(t *testing.T) {
+	reserve(t)
 	before := look(t)
+	t.Cleanup(func() { bringDown(t, before) })
 	for i := range 10 {
 		begun := time.Now()
-		_, err := kube.Up(t.Context(), kube.Config{Nodes: 3, Out: t.Output()})
-		if err != nil {
-			bringDown(t, before)
-			t.Fatal(err)
-		}
+		makes(t, "cluster-up")
 		up := time.Since(begun)
 		begun = time.Now()
-		bringDown(t, before)
-		t.Logf("%d: up in %.1f s, down in %.1f s", i+1, up.Seconds(), time.Since(begun).Seconds())
+		makes(t, "cluster-down")
+		down := time.Since(begun)
+		stays(t, before)
+		t.Logf("%d: up in %.1f s, down in %.1f s", i+1, up.Seconds(), down.Seconds())
+	}
+}
+
+// makes runs one of the Makefile's targets.
+func makes(t *testing.T, target string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-C", "../../..", target)
+	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("make %s: %v", target, err)
 	}
 }

@@ -5,9 +5,12 @@ package kube_test
 import (
 	"net/netip"
 	"net/url"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/netchecker/netchecker/test/cluster/kube"
 )
@@ -77,6 +80,7 @@ func nodePorts(w world) {
 }
 
 func kubectl(w world) {
+	w.kubectl("", "rollout", "status", "deployment/coredns", "-n", "kube-system", "--timeout=60s")
 	dns := w.kubectl("", "get", "pods", "-n", "kube-system", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[0].metadata.name}")
 	if log := w.kubectl("", "logs", "-n", "kube-system", dns); !strings.Contains(log, "CoreDNS-") {
 		w.Errorf("its log is %q", log)
@@ -92,13 +96,18 @@ func comesAndGoes(w world) {
 	if n.Name != "node-4" || n.Zone != "zone-a" {
 		w.Errorf("it is %+v", n)
 	}
-	w.kubectl("", "rollout", "status", "daemonset/visitor", "--timeout=60s")
 	w.eventually(func() error {
-		_, err := w.visit(w.visitor("node-4"), at(w.visitor("node-1").ip4), 0)
+		four, err := w.findVisitor("node-4")
+		if err == nil {
+			_, err = w.visit(four, at(w.visitor("node-1").ip4), 0)
+		}
 		return err
 	})
 	w.reaches(w.visitor("node-1"), w.visitor("node-4"), true)
 	w.must(w.cluster.RemoveNode(w.Context(), n.Name))
+	if left := remainsOf(n.Name); len(left) > 0 {
+		w.Errorf("it leaves behind %q", left)
+	}
 	const want = "node-1 node-2 node-3"
 	if got := w.kubectl("", "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"); got != want {
 		w.Errorf("there are %s, want %s", got, want)
@@ -123,10 +132,10 @@ func noFaults(w world) {
 	}
 }
 
-func TestCrashedClusterIsClearedByTheNext(t *testing.T) {
+func TestClusterThatFailedIsThereToLookAt(t *testing.T) {
+	reserve(t)
 	before := look(t)
 	t.Cleanup(func() { bringDown(t, before) })
-	// Its API server never answers: what was started stays.
 	t.Setenv("KUBE_APISERVER", "/bin/false")
 	_, err := kube.Up(t.Context(), kube.Config{Nodes: 1, Out: t.Output()})
 	if err == nil || !strings.Contains(err.Error(), "kube-apiserver on control-plane has ended") {
@@ -135,8 +144,51 @@ func TestCrashedClusterIsClearedByTheNext(t *testing.T) {
 	if _, err := kube.Open(kube.Config{}); err != nil {
 		t.Errorf("nothing is left to look at: %v", err)
 	}
-	t.Setenv("KUBE_APISERVER", "")
+}
+
+// TestKilledClusterIsClearedByTheNext kills the program that brings one up at some
+// point on the way.
+func TestKilledClusterIsClearedByTheNext(t *testing.T) {
+	reserve(t)
+	before := look(t)
+	t.Cleanup(func() { bringDown(t, before) })
+	program := filepath.Join(t.TempDir(), "cluster")
+	if said, err := exec.Command("go", "build", "-o", program, "..").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	for _, at := range []string{"Making the network", "Waiting until 2 nodes are Ready", "Waiting for DNS"} {
+		upUntil(t, program, at)
+		if len(processes()) == 0 {
+			t.Errorf("killed at %q, it leaves nothing to clear", at)
+		}
+	}
 	if _, err := kube.Up(t.Context(), kube.Config{Nodes: 1, Out: t.Output()}); err != nil {
 		t.Error(err)
 	}
+}
+
+// upUntil runs cluster up, and kills it once it says what it does.
+func upUntil(t *testing.T, program, says string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, "up", "-nodes", "2")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	for text := make([]byte, 256); !strings.Contains(said, says); {
+		n, err := out.Read(text)
+		said += string(text[:n])
+		if err != nil {
+			t.Errorf("it ends with %v before it says %q:\n%s", err, says, said)
+			break
+		}
+	}
+	// Some more of what it does then.
+	time.Sleep(300 * time.Millisecond)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
 }

@@ -32,6 +32,7 @@ type visitor struct {
 }
 
 func TestClusterIsAsAnyOtherAndBreaksAsAsked(t *testing.T) {
+	reserve(t)
 	before := look(t)
 	begun := time.Now()
 	c, err := kube.Up(t.Context(), kube.Config{Nodes: 3, DualStack: true, Out: t.Output()})
@@ -77,9 +78,21 @@ func TestClusterIsAsAnyOtherAndBreaksAsAsked(t *testing.T) {
 	}
 }
 
-// gather keeps what tells why a test failed, where KEEP names a folder for it.
+// reserve keeps tests of other packages from the cluster.
+func reserve(t *testing.T) {
+	t.Helper()
+	reserved, err := kube.Reserve(t.Context(), t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reserved.Close() })
+}
+
+// gather tells how the cluster is, and keeps all that tells why a test failed where
+// GATHER names a folder for it.
 func gather(t *testing.T, c *kube.Cluster) {
-	if dir := os.Getenv("KEEP"); dir != "" {
+	t.Log(c.Summary(context.Background()))
+	if dir := os.Getenv("GATHER"); dir != "" {
 		if err := c.Gather(context.Background(), dir); err != nil {
 			t.Log(err)
 		}
@@ -102,6 +115,14 @@ func (w world) invite() {
 	w.must(err)
 	w.kubectl(string(manifest), "apply", "-f", "-")
 	w.kubectl("", "rollout", "status", "daemonset/visitor", "--timeout=60s")
+	// kube-proxies take up what is new about once a second.
+	for _, n := range w.cluster.Nodes() {
+		w.eventually(func() error { return w.lookup(w.visitor(n.Name)) })
+		w.eventually(func() error {
+			_, err := w.get("", "http://"+netip.AddrPortFrom(n.IPv6(), 30080).String())
+			return err
+		})
+	}
 }
 
 func (w world) must(err error) {
@@ -121,15 +142,22 @@ func (w world) kubectl(input string, args ...string) string {
 // visitor finds the one on a node.
 func (w world) visitor(node string) visitor {
 	w.Helper()
+	v, err := w.findVisitor(node)
+	w.must(err)
+	return v
+}
+
+func (w world) findVisitor(node string) (visitor, error) {
+	w.Helper()
 	const columns = `jsonpath={range .items[*]}{.metadata.name} {.status.podIPs[0].ip} {.status.podIPs[1].ip}{"\n"}{end}`
 	found := w.kubectl("", "get", "pods", "-l", "app=visitor", "--field-selector", "spec.nodeName="+node+",status.phase=Running", "-o", columns)
 	var v visitor
 	var ip4, ip6 string
 	if _, err := fmt.Sscan(found, &v.name, &ip4, &ip6); err != nil {
-		w.Fatalf("on %s there is no visitor but %q", node, found)
+		return v, fmt.Errorf("on %s there is no visitor but %q", node, found)
 	}
 	v.node, v.ip4, v.ip6 = node, netip.MustParseAddr(ip4), netip.MustParseAddr(ip6)
-	return v
+	return v, nil
 }
 
 // get asks url from a node's host network, or from outside where the name is empty.
@@ -177,6 +205,13 @@ func (w world) reaches(v, other visitor, want bool) {
 // hostReaches is about a node's kubelet, which listens on the host network.
 func (w world) hostReaches(from, to string, want bool) {
 	w.Helper()
+	if err := w.hostDials(from, to); (err == nil) != want {
+		w.Errorf("the host %s reaches the host %s: %v, want %v (%v)", from, to, err == nil, want, err)
+	}
+}
+
+func (w world) hostDials(from, to string) error {
+	w.Helper()
 	n, err := w.cluster.Node(to)
 	w.must(err)
 	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second)
@@ -185,9 +220,7 @@ func (w world) hostReaches(from, to string, want bool) {
 	if err == nil {
 		conn.Close()
 	}
-	if (err == nil) != want {
-		w.Errorf("the host %s reaches the host %s: %v, want %v (%v)", from, to, err == nil, want, err)
-	}
+	return err
 }
 
 // eventually asks until it gets no error.

@@ -5,6 +5,8 @@
 //	GET /visit?url=URL&bytes=N    what URL answers to a request with N bytes of body
 //	GET /lookup?name=NAME         the addresses that DNS has for a name
 //	GET /version                  what the API server says to the pod's own account
+//	GET /tell?to=ADDRESS&text=T   sends a datagram
+//	GET /heard                    the last datagram that arrived
 //
 // Where it gets no answer within two seconds, it says 502 and why.
 package main
@@ -20,6 +22,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -29,7 +32,11 @@ import (
 const patience = 2 * time.Second
 
 func main() {
+	var heard atomic.Value
+	heard.Store("")
+	go listen(&heard)
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /heard", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, heard.Load()) })
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		// All of a body counts: a part of it may never arrive.
 		if _, err := io.Copy(io.Discard, r.Body); err == nil {
@@ -37,7 +44,7 @@ func main() {
 		}
 	})
 	for path, ask := range map[string]func(context.Context, *http.Request) (string, error){
-		"/visit": visit, "/lookup": lookup, "/version": version,
+		"/visit": visit, "/lookup": lookup, "/version": version, "/tell": tell,
 	} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), patience)
@@ -72,6 +79,34 @@ func visit(ctx context.Context, r *http.Request) (string, error) {
 		err = fmt.Errorf("%s: %s", answer.Status, text)
 	}
 	return string(text), err
+}
+
+// listen keeps what arrives, until the program ends.
+func listen(heard *atomic.Value) {
+	conn, err := net.ListenPacket("udp", ":8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	text := make([]byte, 1500)
+	for {
+		n, _, err := conn.ReadFrom(text)
+		if err != nil {
+			log.Fatal(err)
+		}
+		heard.Store(string(text[:n]))
+	}
+}
+
+// tell takes no answer: it needs one direction of a path alone.
+func tell(ctx context.Context, r *http.Request) (string, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "udp", r.FormValue("to"))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	_, err = io.WriteString(conn, r.FormValue("text"))
+	return "", err
 }
 
 func lookup(ctx context.Context, r *http.Request) (string, error) {
