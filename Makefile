@@ -23,9 +23,10 @@ TEST_TOOLS := etcd etcd34 etcd35 kube-apiserver promtool helm
 # Prometheus that watches.
 E2E_TOOLS := etcd etcd35 kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl helm \
 	containerd containerd-shim-runc-v2 ctr coredns prometheus
-# What builds images: docker with buildx whose daemon answers, else buildah, if not
-# given; where they are to be pushed to, as in: make images REGISTRY=registry.example.com
-# and flags for the build, as in: --platform linux/arm64 --build-arg BUILDER=…
+# What builds images: docker whose daemon answers, if it has buildx, since its old
+# builder does not know BUILDPLATFORM, else buildah, if not given; the registry that
+# they are for, as in: registry.example.com; and flags for the build, as in:
+# --platform linux/arm64 --build-arg BUILDER=…
 CONTAINER_TOOL ?=
 REGISTRY       ?=
 IMAGEFLAGS     ?=

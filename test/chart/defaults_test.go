@@ -84,7 +84,7 @@ func TestAgentsRunOnEveryNodeAndAreUpdatedByTenths(t *testing.T) {
 }
 
 func TestTheServerMayListAndWatchPodsAndNodesAndNothingElse(t *testing.T) {
-	expect(t, render(t), expectation{"ClusterRole/netchecker-server", "rules",
+	expect(t, render(t), expectation{server, "spec.template.spec.automountServiceAccountToken", "true"}, expectation{"ClusterRole/netchecker-server", "rules",
 		`[{"apiGroups":[""],"resources":["pods"],"verbs":["list","watch"]},{"apiGroups":[""],"resources":["nodes"],"verbs":["list","watch"]}]`})
 }
 
@@ -99,6 +99,9 @@ func TestProbesAskWhatTheDesignNamesAndWaitLongerThanItsHandlers(t *testing.T) {
 			expectation{row.object, at + ".httpGet", `{"path":"` + row.path + `","port":"http"}`},
 			expectation{row.object, at + ".timeoutSeconds", "5"})
 	}
+	// An upgrade may take the server away for two minutes.
+	expect(t, all, expectation{pods, "spec.template.spec.containers.0.readinessProbe.periodSeconds", "5"},
+		expectation{pods, "spec.template.spec.containers.0.readinessProbe.failureThreshold", "24"})
 	// Their port may be another program's.
 	expect(t, all,
 		expectation{hostnet, "spec.template.spec.containers.0.livenessProbe", "null"},

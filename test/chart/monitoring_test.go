@@ -87,6 +87,30 @@ func TestTheDashboardIsJSONInItsConfigMapToo(t *testing.T) {
 	}
 }
 
+// TestPanelsOfNowAskForNow and not for the last value of the range shown, which
+// would outlive its series.
+func TestPanelsOfNowAskForNow(t *testing.T) {
+	var dashboard any
+	if err := json.Unmarshal([]byte(readFile(t, "helm-chart/netchecker/files/dashboard.json")), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	ofNow := 0
+	for _, panel := range at(dashboard, "panels").([]any) {
+		if kind := at(panel, "type"); kind != "stat" && kind != "table" {
+			continue
+		}
+		ofNow++
+		for _, target := range at(panel, "targets").([]any) {
+			if at(target, "instant") != true || at(target, "range") != false {
+				t.Errorf("the panel %q does not ask for an instant", at(panel, "title"))
+			}
+		}
+	}
+	if ofNow != 8 {
+		t.Errorf("there are %d panels of now, want 8", ofNow)
+	}
+}
+
 func TestAlertsAndDashboardAskForMetricsThatTheServerHas(t *testing.T) {
 	source := ""
 	files, err := filepath.Glob(root + "/server/metrics/*.go")

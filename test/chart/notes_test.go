@@ -16,10 +16,14 @@ func TestNotesSayHowToAsk(t *testing.T) {
 		{[]string{"service.ipFamilies={IPv6}"}, " | sed 's/^[^ :]* //; s/ .*//; s/.*/[&]/')\n"},
 		{[]string{"service.nodePort=0"}, "  curl -i \"http://$NODE:$PORT" + path + "\n\n200: all well."},
 		{[]string{"service.type=ClusterIP"}, "\n\n  kubectl --namespace netchecker port-forward service/netchecker-service 8081 &\n" +
-			"  curl -i \"http://localhost:8081" + path + "\n\n200: all well."},
-		{[]string{"service.type=LoadBalancer"}, "  curl -i \"http://$HOST:8081" + path + "\n\n200: all well."},
-		{nil, "  helm test netchecker --namespace netchecker --logs\n"},
-		{nil, "  kubectl label namespace netchecker pod-security.kubernetes.io/enforce=privileged"},
+			"  curl -i --retry 5 --retry-connrefused \"http://localhost:8081" + path + "\n\n200: all well."},
+		{[]string{"service.type=LoadBalancer"}, "\n\n  HOST=$(kubectl --namespace netchecker get service netchecker-service " +
+			"-o jsonpath='{.status.loadBalancer.ingress[0].ip} {.status.loadBalancer.ingress[0].hostname}' | sed 's/^ *//; s/ .*//; s/.*:.*/[&]/')\n" +
+			"  curl -i \"http://$HOST:8081" + path + "\n\n200: all well."},
+		{[]string{"service.ipFamilies=null"}, "\n200: all well."},
+		{nil, "  helm test netchecker --namespace netchecker\n\nWhere that fails, its pod stays, and says who is missing:\n\n" +
+			"  kubectl --namespace netchecker logs netchecker-test\n"},
+		{nil, "  kubectl label --overwrite namespace netchecker pod-security.kubernetes.io/enforce=privileged"},
 		{[]string{"networkPolicy.enabled=true", "networkPolicy.from[0].ipBlock.cidr=10.0.0.0/8"}, "networkPolicy.from must have the nodes' addresses"},
 	} {
 		args := append([]string{"install", "netchecker", "helm-chart/netchecker", "--namespace", "netchecker", "--dry-run=client"}, sets(row.settings)...)

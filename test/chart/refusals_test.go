@@ -11,6 +11,7 @@ import (
 
 func TestWrongValuesAreRefusedByName(t *testing.T) {
 	const https = "etcd.endpoints={https://a:2379}"
+	const oneAccount = "serviceAccount.serverName and serviceAccount.agentName are both "
 	for _, row := range []struct {
 		settings []string
 		want     string
@@ -33,6 +34,21 @@ func TestWrongValuesAreRefusedByName(t *testing.T) {
 		{[]string{"image.registry=https://registry.example.com"}, "at '/image/registry': 'not' failed"},
 		{[]string{"server.image.digest=latest"}, "at '/server/image/digest': 'latest' does not match pattern '^(sha256:[0-9a-f]{64})?$'"},
 		{[]string{"server.resources.limits.memory=512MB"}, "at '/server/resources/limits/memory': '512MB' does not match pattern"},
+		{[]string{"etcd.tree=a b"}, `at '/etcd/tree': 'a b' does not match pattern '^[^\\s/]\\S*$'`},
+		{[]string{"service.labels.app=other"}, "at '/service/labels': 'allOf' failed"},
+		{[]string{"metrics.serviceMonitor.labels.app=other"}, "at '/metrics/serviceMonitor/labels': 'allOf' failed"},
+		{[]string{"metrics.prometheusRule.labels.app=other"}, "at '/metrics/prometheusRule/labels': 'allOf' failed"},
+		{[]string{"metrics.dashboard.labels.app=other"}, "at '/metrics/dashboard/labels': 'allOf' failed"},
+		{[]string{"service.ipFamilyPolicy=SingleStack", "service.ipFamilies={IPv6,IPv4}"}, "at '/service/ipFamilies': maxItems: got 2, want 1"},
+		{[]string{"server.maxBodyBytes=65535"}, "at '/server/maxBodyBytes': minimum: got 65,535, want 65,536"},
+		// The server's ping is one more, and the agent takes 256.
+		{[]string{"agent.probeURLs={http://a" + strings.Repeat(",http://a", 255) + "}"}, "at '/agent/probeURLs': maxItems: got 256, want 255"},
+		{[]string{"serviceAccount.serverName=one", "serviceAccount.agentName=one"}, oneAccount + "one"},
+		{[]string{"serviceAccount.serverName=netchecker-agent"}, oneAccount + "netchecker-agent"},
+		{[]string{"metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.interval=5s"},
+			"metrics.serviceMonitor.scrapeTimeout, 10s, is longer than metrics.serviceMonitor.interval, 5s"},
+		{[]string{"metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.interval=1m", "metrics.serviceMonitor.scrapeTimeout=60001ms"},
+			"metrics.serviceMonitor.scrapeTimeout, 60001ms, is longer than metrics.serviceMonitor.interval, 1m"},
 		{[]string{"server.drainTimeout=5s"}, "at '/server/drainTimeout': got string, want integer"},
 	} {
 		_, err := helm(t).Template(t.Context(), sets(row.settings)...)

@@ -37,6 +37,8 @@ var switches = []struct {
 		{pods, pod + "serviceAccountName", `"default"`},
 		{"ClusterRoleBinding/netchecker-server", "subjects.0.name", `"watcher"`}},
 		[]string{"ServiceAccount/netchecker-server", "ServiceAccount/netchecker-agent"}},
+	{"one account of others", []string{"serviceAccount.create=false", "serviceAccount.serverName=one", "serviceAccount.agentName=one"}, []expectation{
+		{server, pod + "serviceAccountName", `"one"`}, {pods, pod + "serviceAccountName", `"one"`}}, nil},
 	{"embedded etcd", nil, []expectation{
 		{server, "spec.replicas", "1"},
 		{server, "spec.strategy", `{"type":"Recreate"}`},
@@ -72,6 +74,8 @@ var switches = []struct {
 	{"any NodePort", []string{"service.nodePort=0"}, []expectation{{service, "spec.ports", `[{"name":"http","port":8081,"targetPort":"http"}]`}}, nil},
 	{"dual-stack", []string{"service.ipFamilyPolicy=RequireDualStack", "service.ipFamilies={IPv6,IPv4}"}, []expectation{
 		{service, "spec.ipFamilyPolicy", `"RequireDualStack"`}, {service, "spec.ipFamilies", `["IPv6","IPv4"]`}}, nil},
+	{"IPv6 only", []string{"service.ipFamilyPolicy=SingleStack", "service.ipFamilies={IPv6}"}, []expectation{
+		{service, "spec.ipFamilyPolicy", `"SingleStack"`}, {service, "spec.ipFamilies", `["IPv6"]`}}, nil},
 	{"NetworkPolicy for everybody", []string{"networkPolicy.enabled=true"}, []expectation{
 		{"NetworkPolicy/netchecker-server", "spec.ingress", `[{"ports":[{"port":"http","protocol":"TCP"}]}]`},
 		{"NetworkPolicy/netchecker-agent", "spec.podSelector.matchLabels.app", `"netchecker-agent"`}}, nil},
@@ -85,6 +89,8 @@ var switches = []struct {
 	{"ServiceMonitor", []string{"metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.labels.release=prometheus"}, []expectation{
 		{"ServiceMonitor/netchecker-server", "metadata.labels.release", `"prometheus"`},
 		{"ServiceMonitor/netchecker-server", "spec.endpoints", `[{"interval":"15s","path":"/metrics","port":"http","scrapeTimeout":"10s"}]`}}, nil},
+	{"scraping as long as it takes", []string{"metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.interval=1m", "metrics.serviceMonitor.scrapeTimeout=60s"}, []expectation{
+		{"ServiceMonitor/netchecker-server", "spec.endpoints.0.scrapeTimeout", `"60s"`}}, nil},
 	{"PrometheusRule", []string{"metrics.prometheusRule.enabled=true"}, []expectation{
 		{"PrometheusRule/netchecker", "spec.groups.0.rules.0.alert", `"NetcheckerAgentAbsent"`}}, nil},
 	{"dashboard", []string{"metrics.dashboard.enabled=true"}, []expectation{
@@ -103,6 +109,11 @@ var switches = []struct {
 	{"where the server runs", []string{"server.priorityClassName=high", "server.nodeSelector.disk=ssd", "server" + preferred + "weight=1", "server" + preferred + "podAffinityTerm.topologyKey=zone", "server" + preferred + "podAffinityTerm.labelSelector.matchLabels.app=other", "server.tolerations=null", "server.topologySpreadConstraints=null"}, []expectation{
 		{server, pod + "priorityClassName", `"high"`}, {server, pod + "nodeSelector", `{"disk":"ssd","kubernetes.io/os":"linux"}`},
 		{server, pod + "affinity", affinity}, {server, pod + "tolerations", "null"}, {server, pod + "topologySpreadConstraints", "null"}}, nil},
+	{"spreading the server", []string{"server" + spread0 + "maxSkew=1", "server" + spread0 + "topologyKey=rack", "server" + spread0 + "whenUnsatisfiable=ScheduleAnyway",
+		"server" + spread1 + "maxSkew=2", "server" + spread1 + "topologyKey=zone", "server" + spread1 + "whenUnsatisfiable=DoNotSchedule", "server" + spread1 + "labelSelector.matchLabels.app=other"}, []expectation{
+		{server, pod + "topologySpreadConstraints", `[{"labelSelector":{"matchLabels":{"app":"netchecker-server","app.kubernetes.io/instance":"netchecker"}},` +
+			`"maxSkew":1,"topologyKey":"rack","whenUnsatisfiable":"ScheduleAnyway"},` +
+			`{"labelSelector":{"matchLabels":{"app":"other"}},"maxSkew":2,"topologyKey":"zone","whenUnsatisfiable":"DoNotSchedule"}]`}}, nil},
 	{"where agents run", []string{"agent.priorityClassName=system-node-critical", "agent" + preferred + "weight=1", "agent" + preferred + "podAffinityTerm.topologyKey=zone", "agent" + preferred + "podAffinityTerm.labelSelector.matchLabels.app=other", "agent.maxUnavailable=5"}, []expectation{
 		{pods, pod + "priorityClassName", `"system-node-critical"`}, {hostnet, pod + "affinity", affinity},
 		{hostnet, "spec.updateStrategy.rollingUpdate.maxUnavailable", "5"}}, nil},
@@ -113,6 +124,11 @@ var switches = []struct {
 			`"app.kubernetes.io/name":"netchecker","app.kubernetes.io/part-of":"netchecker","team":"network","x":"y"}`},
 		{pods, "spec.selector.matchLabels", `{"app":"netchecker-agent","app.kubernetes.io/instance":"netchecker"}`},
 		{service, "metadata.labels.z", `"w"`}, {service, "metadata.annotations", `{"a":"b"}`}}, nil},
+	{"labels of one object that others have too", []string{"commonLabels.team=network", "metrics.serviceMonitor.enabled=true", "metrics.prometheusRule.enabled=true", "metrics.dashboard.enabled=true",
+		"service.labels.team=a", "metrics.serviceMonitor.labels.team=b", "metrics.prometheusRule.labels.team=c", "metrics.dashboard.labels.team=d"}, []expectation{
+		{service, "metadata.labels.team", `"a"`}, {service, "metadata.labels.app", `"netchecker-server"`}, {server, "metadata.labels.team", `"network"`},
+		{"ServiceMonitor/netchecker-server", "metadata.labels.team", `"b"`}, {"PrometheusRule/netchecker", "metadata.labels.team", `"c"`},
+		{"ConfigMap/netchecker-dashboard", "metadata.labels.team", `"d"`}}, nil},
 	{"the test", nil, []expectation{
 		{"Pod/netchecker-test", "spec.containers.0.args", `["-check=http://netchecker-service:8081","-check-within=120"]`},
 		{"Pod/netchecker-test", "metadata.annotations.[helm.sh/hook]", `"test"`},
@@ -133,6 +149,12 @@ func TestEachSwitchDoesWhatItSays(t *testing.T) {
 		})
 	}
 }
+
+// What the row about spreading sets, below server.
+const (
+	spread0 = ".topologySpreadConstraints[0]."
+	spread1 = ".topologySpreadConstraints[1]."
+)
 
 // What the rows about affinity set, below that of server or agent.
 const preferred = ".affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0]."

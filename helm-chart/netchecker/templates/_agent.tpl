@@ -7,7 +7,7 @@ apiVersion: apps/v1
 kind: DaemonSet
 metadata:
   name: {{ .name }}
-  namespace: {{ $root.Release.Namespace }}
+  namespace: {{ $root.Release.Namespace | toYaml }}
   labels:
     app: {{ .name }}
     app.kubernetes.io/component: agent
@@ -27,10 +27,10 @@ spec:
         {{- include "netchecker.podLabels" (dict "root" $root "app" .name "component" "agent" "extra" $agent.podLabels) | nindent 8 }}
       {{- $scrape := dict -}}
       {{- if $root.Values.metrics.annotations.agents }}{{ $scrape = include "netchecker.scrape" $agent.port | fromYaml }}{{ end }}
-      {{- include "netchecker.annotations" (dict "root" $root "extra" (merge (deepCopy $agent.podAnnotations) $scrape) "indent" 6) }}
+      {{- include "netchecker.annotations" (dict "root" $root "extra" (merge (deepCopy ($agent.podAnnotations | default dict)) $scrape) "indent" 6) }}
     spec:
       {{- include "netchecker.podSpec" $root | trim | nindent 6 }}
-      serviceAccountName: {{ include "netchecker.agentAccount" $root }}
+      serviceAccountName: {{ include "netchecker.agentAccount" $root | toYaml }}
       automountServiceAccountToken: false
       {{- if $host }}
       hostNetwork: true
@@ -43,14 +43,14 @@ spec:
       {{- end }}
       containers:
       - name: netchecker-agent
-        image: {{ include "netchecker.image" (dict "root" $root "image" $agent.image) }}
+        image: {{ include "netchecker.image" (dict "root" $root "image" $agent.image) | toYaml }}
         imagePullPolicy: {{ $root.Values.image.pullPolicy }}
         args:
         - -serverendpoint=netchecker-service:8081
         - -reportinterval={{ $agent.reportInterval | int64 }}
         - -zeroextenderlength={{ kindIs "string" $agent.zeroExtenderLength | ternary $agent.zeroExtenderLength ($agent.zeroExtenderLength | int64) }}
         {{- with $agent.probeURLs }}
-        - -probeurls={{ join "," . }}
+        - {{ join "," . | printf "-probeurls=%s" | toYaml }}
         {{- end }}
         - -network={{ .network }}
         - -listen=0.0.0.0:{{ $agent.port | int64 }}
@@ -77,15 +77,17 @@ spec:
           periodSeconds: 10
           timeoutSeconds: 5
           failureThreshold: 3
-        # Ready is who reports: an update waits for the agents that it has replaced.
+        # Ready is who reports: an update waits for the agents that it has replaced. Old
+        # pods that are not ready it replaces regardless of maxUnavailable, which would be
+        # all at once where an upgrade takes the server away; hence two minutes.
         readinessProbe:
           httpGet: {path: /readyz, port: http}
           periodSeconds: 5
           timeoutSeconds: 5
-          failureThreshold: 3
+          failureThreshold: 24
         {{- end }}
         resources:
-          {{- toYaml $agent.resources | nindent 10 }}
+          {{- toYaml ($agent.resources | default dict) | nindent 10 }}
         securityContext:
-          {{- toYaml $root.Values.containerSecurityContext | nindent 10 }}
+          {{- toYaml ($root.Values.containerSecurityContext | default dict) | nindent 10 }}
 {{- end }}

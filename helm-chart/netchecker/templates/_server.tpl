@@ -12,10 +12,10 @@
 - -v={{ .logLevel | int64 }}
 {{- end }}
 {{- with .Values.etcd }}
-- -etcd-tree={{ .tree }}
+- {{ printf "-etcd-tree=%s" .tree | toYaml }}
 - -etcd-compact={{ .compact }}
 {{- if .endpoints }}
-- -etcd-endpoints={{ join "," .endpoints }}
+- {{ join "," .endpoints | printf "-etcd-endpoints=%s" | toYaml }}
 {{- include "netchecker.etcdTLSArgs" .tls }}
 {{- else }}
 - -data-dir=/var/lib/netchecker/etcd
@@ -56,7 +56,7 @@
 - name: data
   {{- if .embedded.persistence.enabled }}
   persistentVolumeClaim:
-    claimName: {{ .embedded.persistence.existingClaim | default "netchecker-server" }}
+    claimName: {{ .embedded.persistence.existingClaim | default "netchecker-server" | toYaml }}
   {{- else }}
   emptyDir:
     sizeLimit: {{ .embedded.sizeLimit }}
@@ -64,7 +64,7 @@
 {{- else if .tls.secretName }}
 - name: etcd-tls
   secret:
-    secretName: {{ .tls.secretName }}
+    secretName: {{ .tls.secretName | toYaml }}
     # For the group, which fsGroup makes the server's.
     defaultMode: 0440
 {{- end }}
@@ -102,10 +102,15 @@ readinessProbe:
   failureThreshold: 2
 {{- end }}
 
-{{- /* The spread constraints, with the server's selector where they have none. */ -}}
+{{- /* The spread constraints, with the server's selector where they have none. One of
+their own stays as it is. */ -}}
 {{- define "netchecker.serverSpread" -}}
 {{- $selector := include "netchecker.selector" (dict "root" . "app" "netchecker-server") | fromYaml -}}
 {{- range .Values.server.topologySpreadConstraints }}
-- {{ toYaml (merge (deepCopy .) (dict "labelSelector" (dict "matchLabels" $selector))) | nindent 2 | trim }}
+{{- $constraint := deepCopy . }}
+{{- if not (hasKey . "labelSelector") }}
+{{- $_ := set $constraint "labelSelector" (dict "matchLabels" $selector) }}
+{{- end }}
+- {{ toYaml $constraint | nindent 2 | trim }}
 {{- end }}
 {{- end }}
