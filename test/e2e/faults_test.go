@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -116,7 +117,25 @@ func apiServerDown(w world) {
 		w.sleep(severalIntervals)
 		w.alwaysWell(answers.end(w))
 	}, "apiserver-down")
+	back := time.Now()
+	w.eventually(func() error { return w.nodesReady(back) })
 	w.await("", wellWith(6))
+}
+
+// nodesReady is nil where all nodes have said since then that they are there, and are
+// Ready: the API server takes those for lost that it has not heard of meanwhile.
+func (w world) nodesReady(since time.Time) error {
+	const ready = `jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}`
+	if said := strings.Fields(w.kubectl("get", "nodes", "--output", ready)); slices.ContainsFunc(said, func(s string) bool { return s != "True" }) {
+		return fmt.Errorf("the nodes are Ready: %q", said)
+	}
+	const renewed = `jsonpath={range .items[*]}{.spec.renewTime}{"\n"}{end}`
+	for said := range strings.FieldsSeq(w.kubectl("get", "leases", "--namespace=kube-node-lease", "--output", renewed)) {
+		if at, err := time.Parse(time.RFC3339, said); err != nil || at.Before(since) {
+			return fmt.Errorf("a node was there at %s, and not since (%v)", said, err)
+		}
+	}
+	return nil
 }
 
 // serverKilled: the etcd within it dies too, and its emptyDir is there for the next.

@@ -38,11 +38,22 @@ func (r run) String() string {
 	return fmt.Sprintf("%5.1f s to %5.1f s, %d times: %s", r.from.Seconds(), r.to.Seconds(), r.count, said)
 }
 
-// watching asks at a NodePort, with ?starting=ok, until end is called, or the test
-// has failed.
+// watching asks at a NodePort, with ?starting=ok, for the first time before it
+// returns, until end is called, or the test has failed.
 func (w world) watching(at netip.AddrPort) *watch {
 	all := &watch{last: make(chan struct{})}
 	begun := time.Now()
+	once := func() {
+		// An answer that does not come is not waited for: the next may. A packet that
+		// is lost while connecting is sent again after a second.
+		ctx, cancel := context.WithTimeout(w.Context(), 3*time.Second)
+		defer cancel()
+		a, err := ask(ctx, w.cluster.Dial, at, "?starting=ok")
+		if w.Context().Err() == nil {
+			all.add(a, err, time.Since(begun))
+		}
+	}
+	once()
 	all.done.Go(func() {
 		tick := time.NewTicker(200 * time.Millisecond)
 		defer tick.Stop()
@@ -52,14 +63,7 @@ func (w world) watching(at netip.AddrPort) *watch {
 				ended = true
 			case <-tick.C:
 			}
-			// An answer that does not come is not waited for: the next may. A packet
-			// that is lost while connecting is sent again after a second.
-			asking, cancel := context.WithTimeout(w.Context(), 3*time.Second)
-			a, err := ask(asking, w.cluster.Dial, at, "?starting=ok")
-			cancel()
-			if w.Context().Err() == nil {
-				all.add(a, err, time.Since(begun))
-			}
+			once()
 		}
 	})
 	w.Cleanup(func() { all.end(w) })
