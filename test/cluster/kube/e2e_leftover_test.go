@@ -176,6 +176,8 @@ func makes(t *testing.T, target string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-C", "../../..", target)
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	// Not the flags of the make that runs the tests.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKEFLAGS=") })
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("make %s: %v", target, err)
 	}
