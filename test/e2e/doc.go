@@ -7,4 +7,5 @@
 // make e2e. One cluster serves all of them, in the order of [TestNetcheckerInACluster]:
 // each mends what it broke, and ends when all is well again. KEEP_CLUSTER=1 leaves
 // the cluster up, with the last release in it, and goes on with one that is up.
+// GATHER names a folder for logs, objects and rules of a cluster where a test failed.
 package e2e
