@@ -6,6 +6,7 @@
 // The tests have the build tag e2e, take root and Debian's packages, and are run by
 // make e2e. One cluster serves all of them, in the order of [TestNetcheckerInACluster]:
 // each mends what it broke, and ends when all is well again. KEEP_CLUSTER=1 leaves
-// the cluster up, with the last release in it, and goes on with one that is up.
+// the cluster up, broken as it is where a test failed, and goes on with one that is
+// up, which has to be as a run that passed leaves it.
 // GATHER names a folder for logs, objects and rules of a cluster where a test failed.
 package e2e
