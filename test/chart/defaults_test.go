@@ -81,6 +81,7 @@ func TestAgentsRunOnEveryNodeAndAreUpdatedByTenths(t *testing.T) {
 			// Rounded up: one node of three.
 			expectation{ds, "spec.updateStrategy", `{"rollingUpdate":{"maxUnavailable":"10%"},"type":"RollingUpdate"}`})
 	}
+	expect(t, all, expectation{hostnet, "spec.minReadySeconds", "5"}, expectation{pods, "spec.minReadySeconds", "null"})
 }
 
 func TestTheServerMayListAndWatchPodsAndNodesAndNothingElse(t *testing.T) {

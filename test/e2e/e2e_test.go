@@ -24,6 +24,7 @@ func TestNetcheckerInACluster(t *testing.T) {
 		{"helm install ends with a 200 through the NodePort", installs},
 		{"helm test passes", helmTest},
 		{"an upgrade names nobody who only ends or starts", upgrades},
+		{"an upgrade that cannot work stops at one node", badUpgrade},
 		{"no container is root or may write to its root", unprivileged},
 		{"overlay cut: both agents of that node are outdated", overlayCut},
 		{"overlay cut on the server's node: all agents elsewhere are", overlayCutAtServer},

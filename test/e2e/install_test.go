@@ -57,6 +57,21 @@ func upgrades(w world) {
 	}
 }
 
+// badUpgrade replaces one agent of each network, which then ends at once.
+func badUpgrade(w world) {
+	before := w.agents()
+	w.helm(append([]string{"upgrade", "netchecker", "helm-chart/netchecker", "--set", "agent.extraArgs={-nosuch}"}, quick...)...)
+	w.sleep(20 * time.Second)
+	after := w.agents()
+	kept := slices.DeleteFunc(slices.Clone(before), func(name string) bool { return !slices.Contains(after, name) })
+	if len(kept) != 4 {
+		w.Errorf("of %q it keeps %q, want two of each network", before, kept)
+	}
+	w.helm("rollback", "netchecker")
+	w.rolledOut()
+	w.await("", wellWith(6))
+}
+
 func uninstalls(w world) {
 	w.uninstall()
 	kinds := w.kubectl("api-resources", "--verbs=list", "--output=name")

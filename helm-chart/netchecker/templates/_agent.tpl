@@ -21,6 +21,11 @@ spec:
     type: RollingUpdate
     rollingUpdate:
       maxUnavailable: {{ $agent.maxUnavailable }}
+  {{- if $host }}
+  # Without a probe (below), one that ends at once would be ready for a moment each
+  # time it starts, and a bad update would go on to all nodes.
+  minReadySeconds: 5
+  {{- end }}
   template:
     metadata:
       labels:
