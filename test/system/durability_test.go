@@ -140,9 +140,14 @@ func TestTwoHundredSendersAtOnceAreAllHeard(t *testing.T) {
 		}
 		return nil
 	})
-	for name, e := range s.agents() {
-		if e.PodName != name || e.Uptime != each {
-			t.Errorf("the entry of %s is %+v", name, e)
+	// Counts are those of now; what is shown of the agents is a moment older.
+	eventually(t, func() error {
+		shown := s.agents()
+		for _, a := range agents {
+			if e := shown[a.name]; e.PodName != a.name || e.Uptime != each {
+				return fmt.Errorf("the entry of %s is %+v", a.name, e)
+			}
 		}
-	}
+		return nil
+	})
 }
