@@ -56,6 +56,32 @@ type Report struct {
 	Addresses []string
 	// NetworkProbes has one result for each URL that the agent probed.
 	NetworkProbes []ProbeResult
+
+	// UID is the pod's, which tells it from an earlier pod of the same name; empty
+	// where the manifest does not tell it.
+	UID string
+	// BootID is 16 hexadecimal digits that the agent drew at random as it started. It
+	// is kept, and shown to nobody: it also proves a peer's probes.
+	BootID string
+	// Clock is what the agent's monotonic clock shows as the report is sent: the time
+	// since it drew its BootID. On the wire it is in whole milliseconds.
+	Clock time.Duration
+	// Understands has the topics of replies that the agent makes use of, each with
+	// the version of the news that it has; empty for none yet. An agent of earlier
+	// releases leaves it out, and gets no reply.
+	Understands map[string]string
+	// Delivery is how this report found its way.
+	Delivery Delivery
+}
+
+// Delivery is what the sending of a report itself met with.
+type Delivery struct {
+	// Lookup is how long looking up the server's name took, or was waited for. On the
+	// wire it is in whole milliseconds.
+	Lookup time.Duration
+	// LookupError is why that failed; empty where it went well. The report was sent
+	// to the last address known then.
+	LookupError string
 }
 
 // ProbeResult is the outcome of one HTTP probe. Its times are in milliseconds

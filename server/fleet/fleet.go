@@ -66,9 +66,27 @@ func (a *Agent) Label() string {
 	return a.Node + "-private_network"
 }
 
-// Node is a node of the cluster, as far as the verdict needs it.
+// Readiness is a node's condition Ready, as Kubernetes writes its status.
+type Readiness string
+
+const (
+	// Ready: the kubelet says that pods can run there.
+	Ready Readiness = "True"
+	// NotReady: it says that they can't.
+	NotReady Readiness = "False"
+	// ReadyUnknown: nothing is heard of the kubelet, or nothing was told.
+	ReadyUnknown Readiness = "Unknown"
+)
+
+// Node is a node of the cluster.
 type Node struct {
 	Name string
+	// Zone is the value of topology.kubernetes.io/zone; empty where there is none.
+	Zone string
+	// Ready is the condition of that name.
+	Ready Readiness
+	// Labels are those that selectors may need. They are never changed once made.
+	Labels map[string]string
 	// Going says why the node is about to leave or has left: "cordoned", "tainted
 	// node.kubernetes.io/out-of-service", "deleted". Empty for a node that stays.
 	Going string
@@ -76,13 +94,26 @@ type Node struct {
 	GoingSince time.Time
 }
 
-// List is all who should be reporting. A List is never changed once made.
+// LeftFor is how long a pod that left the list is known as one that left.
+const LeftFor = 2 * time.Minute
+
+// Left is a pod that should have been reporting until a moment ago.
+type Left struct {
+	Agent
+	// Since is when this server saw it go.
+	Since time.Time
+}
+
+// List is all who should be reporting, and where. A List is never changed once made.
 type List struct {
 	// Agents is in the order of Key.Compare.
 	Agents []Agent
-	// Nodes has the nodes that are going. A node that is not in it stays, or
-	// nodes can't be read.
+	// Nodes has all nodes by name, and those that were deleted while they still have
+	// agents. It is nil where nodes can't be read.
 	Nodes map[string]Node
+	// Left has the pods that left within LeftFor, in the order of Key.Compare. A
+	// pod of the same name that came since is among Agents, with another UID.
+	Left []Left
 	// Source says where the list is from, for people: "Kubernetes API (watch)".
 	Source string
 }
@@ -120,6 +151,9 @@ type Record struct {
 	JSON []byte
 	// Learned is when this server learned of the report.
 	Learned time.Time
+	// Read says that the report was there when this server read the store, so that
+	// it may be of any age: its agent is known, and was not heard by this server.
+	Read bool
 	// Revision is the store's revision of the write.
 	Revision int64
 }
