@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/test/etcdtest"
 )
 
@@ -46,7 +45,7 @@ func BenchmarkPut(b *testing.B) {
 	etcd := etcdtest.Start(b)
 	for _, inFlight := range []int{1, 2, 3, 4} {
 		b.Run(strconv.Itoa(inFlight)+" in flight", func(b *testing.B) {
-			s := openOn(b, etcd, func(c *store.Config) { c.InFlight = inFlight })
+			s := openOn(b, etcd, func(c *setting) { c.InFlight = inFlight })
 			b.ReportAllocs()
 			inParallel(b, func(i int) error {
 				_, err := s.Put(b.Context(), pod(i), benchValue(i), time.Minute)

@@ -13,8 +13,6 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-
-	"github.com/netchecker/netchecker/server/fleet"
 )
 
 // Config is what a Store needs. Only Endpoints and Tree must be given.
@@ -30,44 +28,29 @@ type Config struct {
 	InsecureSkipVerify bool
 	// Tree is the prefix of all keys.
 	Tree string
-	// PingTimeout is the age of the view from which on it is not current. Default 5 s.
+	// PingTimeout is the age of the views from which on they are not current. Default
+	// 5 s.
 	PingTimeout time.Duration
 	// WriteTimeout is within what time a Put returns. Default 2.5 s.
 	WriteTimeout time.Duration
 	// InFlight is how many transactions are under way at a time. Default 2.
 	InFlight int
 	// LeaseBucket is how much longer than its time to live a key may stay, in
-	// exchange for which leases are shared. Default 30 s.
+	// exchange for which leases are shared. Default 30 s; keys that live for long may
+	// stay a sixteenth of that longer.
 	LeaseBucket time.Duration
 	// Own says that the etcd is ours alone, so that it may be compacted,
 	// defragmented and its alarm disarmed when it runs out of space.
 	Own bool
-	// Counters is told of reports and checkpoints; nil: nobody is.
-	Counters Counters
 	// Observer is told of each group written; nil: nobody is.
 	Observer Observer
 	// Now is the monotonic clock. Default time.Now.
 	Now func() time.Time
 }
 
-// Counters folds the events of the store. One goroutine calls it.
-type Counters interface {
-	// Restore is told of a checkpoint that was read, or seen to be written. data
-	// is nil where it was deleted, or where etcd was found to have another history,
-	// whose revisions may be lower.
-	Restore(shard string, data []byte)
-	// ResumeAfter is asked after the checkpoints were read: the reports after this
-	// revision are told by Reported. 0: there were none; then those of the keys that
-	// are there are told, as far back as etcd has them.
-	ResumeAfter() int64
-	// Reported is told of each report written, once, in the order of revisions.
-	// The reports of one transaction have the same revision.
-	Reported(key fleet.Key, revision int64)
-}
-
-// Observer is told of each transaction of reports, by several goroutines.
+// Observer is told of each transaction of puts, by several goroutines.
 type Observer interface {
-	Group(reports int, took time.Duration, err error)
+	Group(puts int, took time.Duration, err error)
 }
 
 func (c *Config) setDefaults() {
@@ -83,9 +66,6 @@ func (c *Config) setDefaults() {
 	if c.LeaseBucket <= 0 {
 		c.LeaseBucket = 30 * time.Second
 	}
-	if c.Counters == nil {
-		c.Counters = noCounters{}
-	}
 	if c.Observer == nil {
 		c.Observer = noObserver{}
 	}
@@ -93,12 +73,6 @@ func (c *Config) setDefaults() {
 		c.Now = time.Now
 	}
 }
-
-type noCounters struct{}
-
-func (noCounters) Restore(string, []byte)    {}
-func (noCounters) ResumeAfter() int64        { return 0 }
-func (noCounters) Reported(fleet.Key, int64) {}
 
 type noObserver struct{}
 

@@ -2,87 +2,72 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// Fence is the right to write what the leader writes: it holds as long as the
-// leader's key has the revision that it was created at. Package leader makes it.
-type Fence struct {
-	// Key is the leader's, in full.
-	Key string
-	// CreateRevision is what etcd says of Key.
-	CreateRevision int64
+// Checkpoints is the kind of the counters' checkpoints, which are handed on to the
+// Counters as they come.
+type Checkpoints struct {
+	kind     Kind
+	counters Counters
+	// shards are those that there are; of the goroutine that calls Load and Apply.
+	shards map[string]bool
 }
 
-// SaveCounters writes checkpoints by shard, and deletes those that are nil, while
-// fence holds; ErrNotLeader says that it does not. What is more than one
-// transaction takes is written in several, in the order of the shards' names, of
-// which the first ones may then be written and the others not.
-func (s *Store) SaveCounters(ctx context.Context, fence Fence, shards map[string][]byte) error {
-	var ops []*pb.RequestOp
-	size := 0
+// NewCheckpoints returns the kind of the checkpoints of counters.
+func NewCheckpoints(counters Counters) *Checkpoints {
+	c := &Checkpoints{counters: counters}
+	c.kind = Kind{Name: "counters", Keeper: c, Needs: counters.ResumeAfter}
+	return c
+}
+
+// Kind is the checkpoints' row of the table.
+func (c *Checkpoints) Kind() *Kind { return &c.kind }
+
+// Save writes checkpoints by shard, and deletes those that are nil, as Kind.Save.
+func (c *Checkpoints) Save(ctx context.Context, fence Fence, shards map[string][]byte) error {
+	ops := make([]Op, 0, len(shards))
 	for _, shard := range slices.Sorted(maps.Keys(shards)) {
 		if shard == "" || strings.Contains(shard, "/") {
 			return fmt.Errorf("there can't be a shard %q of the counters", shard)
 		}
-		data := shards[shard]
-		if len(ops) > 0 && (len(ops) == maxOps || size+len(data) > maxBytes) {
-			if err := s.saveFenced(ctx, fence, ops); err != nil {
-				return err
-			}
-			ops, size = nil, 0
-		}
-		ops = append(ops, counterOp([]byte(s.tree.counter(shard)), data))
-		size += len(data)
+		ops = append(ops, Op{Key: shard, Value: shards[shard]})
 	}
-	if len(ops) == 0 {
-		return nil
-	}
-	return s.saveFenced(ctx, fence, ops)
-}
-
-func counterOp(key, data []byte) *pb.RequestOp {
-	if data == nil {
-		return &pb.RequestOp{Request: &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: &pb.DeleteRangeRequest{Key: key}}}
-	}
-	return &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{Key: key, Value: data}}}
-}
-
-func (s *Store) saveFenced(ctx context.Context, fence Fence, ops []*pb.RequestOp) error {
-	if fence.Key == "" || fence.CreateRevision <= 0 {
-		return ErrNotLeader
-	}
-	response, err := s.etcd.kv.Txn(ctx, &pb.TxnRequest{
-		Compare: []*pb.Compare{{
-			Key: []byte(fence.Key), Target: pb.Compare_CREATE, Result: pb.Compare_EQUAL,
-			TargetUnion: &pb.Compare_CreateRevision{CreateRevision: fence.CreateRevision},
-		}},
-		Success: ops,
-	})
-	if err != nil {
-		err = explain(err)
-		if errors.Is(err, ErrNoSpace) {
-			s.space.refused()
-		}
+	if err := c.kind.Save(ctx, fence, ops...); err != nil {
 		return fmt.Errorf("writing the counters: %w", err)
 	}
-	if !response.GetSucceeded() {
-		return ErrNotLeader
-	}
 	return nil
 }
 
-// Compact drops the revisions of etcd before that one, of all its keys. The
-// counters can't be replayed from before it any more.
-func (s *Store) Compact(ctx context.Context, revision int64) error {
-	if err := s.etcd.compact(ctx, revision, false); err != nil {
-		return fmt.Errorf("compacting etcd at revision %d: %w", revision, explain(err))
+// Load implements Keeper.
+func (c *Checkpoints) Load(anew bool) (put func(Entry), done func(at int64)) {
+	data := make(map[string][]byte)
+	put = func(e Entry) { data[e.Key] = e.Value }
+	return put, func(int64) {
+		for shard := range c.shards {
+			// After a loss, what the counters know of revisions is void; what they
+			// counted is not.
+			if _, there := data[shard]; anew || !there {
+				c.counters.Restore(shard, nil)
+			}
+		}
+		c.shards = make(map[string]bool, len(data))
+		for shard, value := range data {
+			c.shards[shard] = true
+			c.counters.Restore(shard, value)
+		}
 	}
-	return nil
+}
+
+// Apply implements Keeper.
+func (c *Checkpoints) Apply(e Entry) {
+	if e.Value == nil {
+		delete(c.shards, e.Key)
+	} else {
+		c.shards[e.Key] = true
+	}
+	c.counters.Restore(e.Key, e.Value)
 }

@@ -17,12 +17,12 @@ var (
 	ErrUnavailable = errors.New("etcd does not answer")
 	// ErrNoSpace: etcd has used up its quota, and takes no writes.
 	ErrNoSpace = errors.New("etcd is out of space: it takes no writes until it is compacted and defragmented, and its NOSPACE alarm disarmed")
-	// ErrBusy: too many reports wait to be written.
-	ErrBusy = errors.New("too many reports are waiting to be written to etcd")
+	// ErrBusy: too many records of that kind wait to be written.
+	ErrBusy = errors.New("too many records are waiting to be written to etcd")
 	// ErrNotLeader: the fence does not hold, since another server leads or nobody.
 	ErrNotLeader = errors.New("this server does not lead any more")
 	// ErrTooLarge: etcd takes no value of this size.
-	ErrTooLarge = errors.New("the report is larger than etcd takes in one request")
+	ErrTooLarge = errors.New("the record is larger than etcd takes in one request")
 )
 
 // explain puts an error of etcd in the words above, with its cause.

@@ -9,32 +9,30 @@ import (
 	"time"
 
 	"github.com/golang/glog"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/pkg/wait"
 )
 
-// follower reads the tree into the view and the counters, and keeps both by a
-// watch. It is the only one who writes them.
+// follower reads the tree into the Keepers of all kinds, and keeps them by a watch.
+// It is the only one who writes them.
 type follower struct {
-	client   *clientv3.Client
-	etcd     etcd
-	tree     tree
-	view     *view
-	counters Counters
-	now      func() time.Time
+	client *clientv3.Client
+	etcd   etcd
+	tree   tree
+	kinds  []*Kind
+	// changed is told of each change of a view.
+	changed *wait.Broadcast
+	now     func() time.Time
 
 	// Of the goroutine of run:
 
-	// loadedAt is the revision that the view was read at. Events up to it are told
-	// to the counters only.
+	// loadedAt is the revision that all kinds were read at. Changes up to it are told
+	// to Resumers only.
 	loadedAt int64
-	// reported is the revision up to which the counters know all reports.
-	reported   int64
-	shards     map[string]bool
-	complaints map[string]bool
 	// lost says that etcd has another history than the one that was read, so that
 	// the revisions known mean nothing.
 	lost bool
@@ -42,12 +40,12 @@ type follower struct {
 	watches int
 
 	mu sync.Mutex
-	// loaded says that the view was read. The rest means nothing before.
+	// loaded says that all kinds were read. The rest means nothing before.
 	loaded  bool
 	cluster uint64
-	// position: all that happened up to this revision was told.
-	position int64
-	// events is the part of position that events vouch for; a mere confirmation
+	// progress: all that happened up to this revision was told.
+	progress int64
+	// events is the part of progress that events vouch for; a mere notification
 	// of progress does not count before they have reached floor.
 	events, floor int64
 	// moved is closed, and made anew, when any of these changed.
@@ -66,8 +64,8 @@ type follower struct {
 
 func newFollower(s *Store) *follower {
 	return &follower{
-		client: s.client, etcd: s.etcd, tree: s.tree, view: s.view, counters: s.cfg.Counters, now: s.cfg.Now,
-		complaints: make(map[string]bool), moved: make(chan struct{}),
+		client: s.client, etcd: s.etcd, tree: s.tree, kinds: s.kinds, changed: &s.changed, now: s.cfg.Now,
+		moved: make(chan struct{}),
 	}
 }
 
@@ -94,7 +92,7 @@ func (f *follower) run(ctx context.Context) {
 		if !errors.Is(err, errReload) {
 			glog.V(1).Infof("Reading the reports from etcd failed and is tried again: %v", err)
 		}
-		pause(ctx, longPause)
+		wait.For(ctx, longPause)
 	}
 }
 
@@ -114,7 +112,7 @@ func (f *follower) follow(ctx context.Context) error {
 		case ctx.Err() == nil:
 			f.fail(err)
 			glog.V(1).Infof("The watch of etcd ended and is begun again: %v", err)
-			pause(ctx, shortPause)
+			wait.For(ctx, shortPause)
 		}
 	}
 	return ctx.Err()
@@ -127,8 +125,8 @@ func (e *compactedError) Error() string {
 	return fmt.Sprintf("etcd dropped its revisions before %d", e.revision)
 }
 
-// skip goes on behind revisions that are gone. That is harmless where only the
-// counters needed them: the view was loaded at a later one.
+// skip goes on behind revisions that are gone. That is harmless where only Resumers
+// needed them: the kinds were loaded at a later one.
 func (f *follower) skip(compacted int64) error {
 	next := min(compacted, f.loadedAt+1)
 	if next < compacted || next <= f.at()+1 {
@@ -136,7 +134,6 @@ func (f *follower) skip(compacted int64) error {
 		return errReload
 	}
 	glog.Warningf("Reports between the revisions %d and %d were compacted away before they could be counted.", f.at(), next)
-	f.reported = max(f.reported, next-1)
 	f.move(next-1, true)
 	return nil
 }
@@ -182,59 +179,42 @@ func (f *follower) apply(response *clientv3.WatchResponse) {
 		return
 	}
 	for _, event := range response.Events {
-		if key, ok := f.tree.agent(event.Kv.Key); ok {
-			f.applyReport(key, event)
-		} else if shard, ok := f.tree.shard(event.Kv.Key); ok {
-			f.applyCheckpoint(shard, event)
-		}
+		f.tell(event)
 	}
-	last := response.Events[len(response.Events)-1].Kv.ModRevision
-	f.reported = max(f.reported, last)
-	f.move(last, true)
-	f.view.signal()
+	f.move(response.Events[len(response.Events)-1].Kv.ModRevision, true)
+	f.changed.Send()
 }
 
-func (f *follower) applyReport(key fleet.Key, event *clientv3.Event) {
-	revision := event.Kv.ModRevision
-	put := event.Type == clientv3.EventTypePut
-	if revision > f.loadedAt {
-		if r := f.decoded(event, put); r != nil {
-			f.view.set(r)
-		} else {
-			f.view.remove(key)
-		}
-	}
-	if put && revision > f.reported {
-		f.counters.Reported(key, revision)
-	}
-}
-
-func (f *follower) decoded(event *clientv3.Event, put bool) *fleet.Record {
-	if !put {
-		return nil
-	}
-	return f.record(event.Kv)
-}
-
-func (f *follower) applyCheckpoint(shard string, event *clientv3.Event) {
-	if event.Kv.ModRevision <= f.loadedAt {
+// tell passes an event on to the kind that it is of, if there is one.
+func (f *follower) tell(event *clientv3.Event) {
+	k, key := f.kindOf(event.Kv.Key)
+	if k == nil {
 		return
 	}
-	if event.Type != clientv3.EventTypePut {
-		delete(f.shards, shard)
-		f.counters.Restore(shard, nil)
+	if _, resumes := k.Keeper.(Resumer); !resumes && event.Kv.ModRevision <= f.loadedAt {
 		return
 	}
-	f.shards[shard] = true
-	f.counters.Restore(shard, event.Kv.Value)
+	e := Entry{Key: key, Revision: event.Kv.ModRevision, Created: event.Kv.CreateRevision}
+	if event.Type == clientv3.EventTypePut {
+		e.Value = valueOf(event.Kv)
+	}
+	k.Keeper.Apply(e)
 }
 
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+// kindOf is the kind whose prefix key begins with, and what follows that.
+func (f *follower) kindOf(key []byte) (*Kind, string) {
+	for _, k := range f.kinds {
+		if len(key) > len(k.prefix) && string(key[:len(k.prefix)]) == k.prefix {
+			return k, string(key[len(k.prefix):])
+		}
 	}
+	return nil, ""
+}
+
+// valueOf is never nil, which would stand for a deletion.
+func valueOf(kv *mvccpb.KeyValue) []byte {
+	if kv.Value == nil {
+		return []byte{}
+	}
+	return kv.Value
 }

@@ -1,12 +1,8 @@
 package store_test
 
 import (
-	"context"
 	"errors"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -16,34 +12,43 @@ import (
 
 func TestOldRevisionsAreDroppedButThoseThatAreNeeded(t *testing.T) {
 	etcd := etcdtest.Start(t)
-	s := openOn(t, etcd)
+	told := &counters{}
+	s := openOn(t, etcd, func(c *setting) { c.counters = told })
 	client := etcd.Client(t)
 	first := put(t, s, pod(1), 1)
 	kept := put(t, s, pod(1), 2)
 	put(t, s, pod(1), 3)
 
-	var needed atomic.Int64
-	needed.Store(kept)
-	ctx, cancel := context.WithCancel(t.Context())
-	var loop sync.WaitGroup
-	loop.Go(func() { s.KeepCompact(ctx, 50*time.Millisecond, needed.Load) })
-	defer loop.Wait()
-	defer cancel()
-
 	gone := func(revision int64) bool {
-		_, err := client.Get(ctx, "netchecker/agents/default/pod-1", clientv3.WithRev(revision))
+		_, err := client.Get(t.Context(), "netchecker/agents/default/pod-1", clientv3.WithRev(revision))
 		return errors.Is(err, rpctypes.ErrCompacted)
 	}
-	eventually(t, "the first revision is gone", func() bool { put(t, s, pod(2), 1); return gone(first) })
-	for range 5 {
-		put(t, s, pod(2), 1)
-		time.Sleep(50 * time.Millisecond)
+	compactor := s.NewCompactor()
+	turn := func() {
+		if err := compactor.Turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if gone(kept) {
-		t.Error("a revision that the counters need is gone")
+	// pass lets the view go on, in whose wake revisions are dropped a turn later.
+	pass := func() (revision int64) {
+		revision = put(t, s, pod(2), 1)
+		if err := s.Await(t.Context(), revision); err != nil {
+			t.Fatal(err)
+		}
+		turn()
+		return revision
 	}
-	needed.Store(0)
-	eventually(t, "the next one is gone when nobody needs it", func() bool { put(t, s, pod(2), 1); return gone(kept) })
+	told.resume.Store(kept)
+	pass()
+	before := pass()
+	if !gone(first) || gone(kept) {
+		t.Errorf("gone is the first revision: %v, want true; and one that the counters need: %v, want false", gone(first), gone(kept))
+	}
+	told.resume.Store(0)
+	pass()
+	if !gone(kept) || gone(before) {
+		t.Errorf("gone is the next one when nobody needs it: %v, want true; and the one of a turn ago: %v, want false", gone(kept), gone(before))
+	}
 	if got := read(t, client, "netchecker/agents/default/pod-1"); got != string(value(pod(1), 3)) {
 		t.Errorf("what is left is %s", got)
 	}

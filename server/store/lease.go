@@ -11,16 +11,41 @@ import (
 )
 
 // leases has one lease for each bucket of time in which keys are to expire. The
-// buckets are of this process and its clock; servers do not share them.
+// buckets are of this process and its clock; servers do not share them. They grow with
+// the time to live, so that keys which are kept for a day take few more leases than
+// those which are kept for minutes.
 type leases struct {
 	client pb.LeaseClient
-	bucket time.Duration
-	now    func() time.Time
+	// shortest is the length of the smallest buckets.
+	shortest time.Duration
+	now      func() time.Time
 	// start is when the buckets begin to be counted.
 	start time.Time
 
 	mu       sync.Mutex
-	byBucket map[int64]*lease
+	byBucket map[bucket]*lease
+}
+
+// bucket is a stretch of time: the n-th of that length since the start.
+type bucket struct {
+	length time.Duration
+	n      int64
+}
+
+func (b bucket) end() time.Duration { return time.Duration(b.n) * b.length }
+
+// bucketsOfTTL is about how many buckets keys of one time to live are spread over.
+const bucketsOfTTL = 16
+
+// bucketFor is the first bucket that ends no earlier than a key may that is written
+// after so long and kept for ttl. Its length is the shortest, doubled while that is
+// no more than a part of the ttl.
+func (l *leases) bucketFor(elapsed, ttl time.Duration) bucket {
+	length := l.shortest
+	for 2*length <= ttl/bucketsOfTTL {
+		length *= 2
+	}
+	return bucket{length, int64((elapsed + ttl + length - 1) / length)}
 }
 
 // lease is granted by who asks for it first; others wait until it is.
@@ -30,23 +55,26 @@ type lease struct {
 	err     error
 }
 
-func newLeases(client pb.LeaseClient, bucket time.Duration, now func() time.Time) *leases {
-	return &leases{client: client, bucket: bucket, now: now, start: now(), byBucket: make(map[int64]*lease)}
+func newLeases(client pb.LeaseClient, shortest time.Duration, now func() time.Time) *leases {
+	return &leases{client: client, shortest: shortest, now: now, start: now(), byBucket: make(map[bucket]*lease)}
 }
 
-// get returns a lease that lasts for ttl at least, and a bucket longer at most.
+// get returns a lease that lasts for ttl at least, and a bucket longer at most; 0,
+// which is none, where there is no ttl.
 func (l *leases) get(ctx context.Context, ttl time.Duration) (int64, error) {
+	if ttl <= 0 {
+		return 0, nil
+	}
 	elapsed := l.now().Sub(l.start)
-	// The first bucket that ends no earlier than the key may.
-	bucket := int64((elapsed + ttl + l.bucket - 1) / l.bucket)
+	b := l.bucketFor(elapsed, ttl)
 	l.mu.Lock()
-	found := l.byBucket[bucket]
+	found := l.byBucket[b]
 	if found == nil {
 		found = &lease{granted: make(chan struct{})}
-		l.byBucket[bucket] = found
+		l.byBucket[b] = found
 		l.sweep(elapsed)
 		l.mu.Unlock()
-		l.grant(ctx, bucket, found, time.Duration(bucket)*l.bucket-elapsed)
+		l.grant(ctx, b, found, b.end()-elapsed)
 		return found.id, found.err
 	}
 	l.mu.Unlock()
@@ -58,7 +86,7 @@ func (l *leases) get(ctx context.Context, ttl time.Duration) (int64, error) {
 	}
 }
 
-func (l *leases) grant(ctx context.Context, bucket int64, into *lease, lasting time.Duration) {
+func (l *leases) grant(ctx context.Context, b bucket, into *lease, lasting time.Duration) {
 	defer close(into.granted)
 	// Etcd counts whole seconds.
 	seconds := int64((lasting + time.Second - 1) / time.Second)
@@ -70,16 +98,16 @@ func (l *leases) grant(ctx context.Context, bucket int64, into *lease, lasting t
 	into.err = err
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.byBucket[bucket] == into {
-		delete(l.byBucket, bucket)
+	if l.byBucket[b] == into {
+		delete(l.byBucket, b)
 	}
 }
 
 // sweep lets go of the leases whose bucket has ended.
 func (l *leases) sweep(elapsed time.Duration) {
-	for bucket := range l.byBucket {
-		if time.Duration(bucket)*l.bucket < elapsed {
-			delete(l.byBucket, bucket)
+	for b := range l.byBucket {
+		if b.end() < elapsed {
+			delete(l.byBucket, b)
 		}
 	}
 }
@@ -88,11 +116,11 @@ func (l *leases) sweep(elapsed time.Duration) {
 func (l *leases) forget(ids []int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for bucket, held := range l.byBucket {
+	for b, held := range l.byBucket {
 		select {
 		case <-held.granted:
 			if slices.Contains(ids, held.id) {
-				delete(l.byBucket, bucket)
+				delete(l.byBucket, b)
 			}
 		default:
 		}

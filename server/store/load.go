@@ -9,9 +9,6 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"github.com/netchecker/netchecker/pkg/report"
-	"github.com/netchecker/netchecker/server/fleet"
 )
 
 const (
@@ -67,103 +64,59 @@ func (e etcd) page(ctx context.Context, request *pb.RangeRequest) (*pb.RangeResp
 	return e.kv.Range(ctx, request)
 }
 
-// load reads counters and records as of one revision into the view, and sets
-// where the watch goes on.
+// load reads all kinds as of one revision, and sets where the watch goes on.
 func (f *follower) load(ctx context.Context) error {
-	if f.lost = f.takeReload() || f.lost; f.lost {
-		// What the counters know of revisions is void; what they counted is not.
-		for shard := range f.shards {
-			f.counters.Restore(shard, nil)
+	f.lost = f.takeReload() || f.lost
+	var (
+		header   *pb.ResponseHeader
+		at       int64
+		newest   int64
+		finished []func(int64)
+	)
+	for _, k := range f.kinds {
+		put, done := k.Keeper.Load(f.lost)
+		answered, err := f.etcd.pages(ctx, k.prefix, at, func(kv *mvccpb.KeyValue) {
+			newest = max(newest, kv.GetModRevision())
+			put(Entry{
+				Key: string(kv.GetKey()[len(k.prefix):]), Value: valueOf(kv),
+				Revision: kv.GetModRevision(), Created: kv.GetCreateRevision(), Read: true,
+			})
+		})
+		if err != nil {
+			return err
 		}
-		f.shards = nil
-	}
-	shards := make(map[string]bool)
-	header, err := f.etcd.pages(ctx, f.tree.counters(), 0, func(kv *mvccpb.KeyValue) {
-		if shard, ok := f.tree.shard(kv.GetKey()); ok {
-			shards[shard] = true
-			f.counters.Restore(shard, kv.GetValue())
+		if header == nil {
+			header, at = answered, answered.GetRevision()
 		}
-	})
-	if err != nil {
-		return err
+		finished = append(finished, done)
 	}
-	at := header.GetRevision()
-	newest, oldest := int64(0), at+1
-	var records []*fleet.Record
-	_, err = f.etcd.pages(ctx, f.tree.agents(), at, func(kv *mvccpb.KeyValue) {
-		newest = max(newest, kv.GetModRevision())
-		oldest = min(oldest, kv.GetCreateRevision())
-		if r := f.record(kv); r != nil {
-			records = append(records, r)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	for shard := range f.shards {
-		if !shards[shard] {
-			f.counters.Restore(shard, nil)
-		}
-	}
-	f.shards = shards
-	f.view.replace(records)
-	if f.counters.ResumeAfter() == 0 && f.reported == 0 {
-		// Nobody wrote a checkpoint yet: the reports of the keys that are there
-		// count, as far back as etcd has them.
-		f.reported = oldest - 1
+	for _, done := range finished {
+		done(at)
 	}
 	f.begin(header.GetClusterId(), at, newest)
-	f.view.signal()
-	glog.V(1).Infof("Read %d reports and %d checkpoints from etcd at revision %d.", len(records), len(shards), at)
+	f.changed.Send()
+	glog.V(1).Infof("Read everything from etcd at revision %d.", at)
 	return nil
 }
 
-// begin notes what was loaded, and from where the watch has to tell of reports.
+// begin notes what was loaded, and from where the watch has to tell of changes.
 func (f *follower) begin(cluster uint64, at, newest int64) {
-	if f.lost {
-		f.reported = 0
+	from := at
+	for _, k := range f.kinds {
+		if r, ok := k.Keeper.(Resumer); ok {
+			if after := r.ResumeAfter(); after > 0 {
+				from = min(from, after)
+			}
+		}
 	}
-	from := max(f.counters.ResumeAfter(), f.reported)
-	if from == 0 || from > at {
-		from = at
-	}
-	f.reported, f.loadedAt = from, at
+	f.loadedAt = at
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.lost {
 		f.floor = 0
 	}
 	f.cluster, f.floor = cluster, max(f.floor, newest)
-	f.events, f.position = from, from
+	f.events, f.progress = from, from
 	f.loaded, f.lost, f.err = true, false, nil
 	f.wake()
-}
-
-// record decodes a report as it is stored. A value that is none counts as not
-// being there, so that all servers have the same view whenever they read it.
-func (f *follower) record(kv *mvccpb.KeyValue) *fleet.Record {
-	key, ok := f.tree.agent(kv.GetKey())
-	if !ok {
-		return nil
-	}
-	if had := f.view.get(key); had != nil && had.Revision == kv.GetModRevision() && !f.lost {
-		return had
-	}
-	decoded, err := report.DecodeRecord(kv.GetValue())
-	if err != nil {
-		f.complain(string(kv.GetKey()), err)
-		return nil
-	}
-	return &fleet.Record{Key: key, Record: decoded, JSON: kv.GetValue(), Learned: f.now(), Revision: kv.GetModRevision()}
-}
-
-// maxComplaints bounds the keys whose values are complained about, once each.
-const maxComplaints = 100
-
-func (f *follower) complain(key string, err error) {
-	if f.complaints[key] || len(f.complaints) >= maxComplaints {
-		return
-	}
-	f.complaints[key] = true
-	glog.Warningf("Ignoring the value of %s in etcd, which is not a report: %v", key, err)
 }

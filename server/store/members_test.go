@@ -60,7 +60,7 @@ func TestWhatWasAnsweredOutlivesAnyMinorityOfEtcd(t *testing.T) {
 		t.Run(fmt.Sprintf("member %d", lost), func(t *testing.T) {
 			endpoints, members := startMembers(t)
 			s, _ := open(t, store.Config{Endpoints: endpoints})
-			eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+			eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 
 			const senders = 8
 			var answered [senders]atomic.Uint64

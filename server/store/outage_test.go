@@ -12,14 +12,14 @@ import (
 
 const ping = time.Second
 
-func quick(c *store.Config) { c.PingTimeout = ping }
+func quick(c *setting) { c.PingTimeout = ping }
 
 func TestStoppedEtcdIsToldInTimeAndForgottenOnceItGoesOn(t *testing.T) {
 	t.Parallel()
 	etcd := etcdtest.Start(t)
 	s := openOn(t, etcd, quick)
 	put(t, s, pod(0), 1)
-	before := s.ListeningSince()
+	before := s.listeningSince()
 
 	etcd.Pause()
 	began := time.Now()
@@ -27,10 +27,10 @@ func TestStoppedEtcdIsToldInTimeAndForgottenOnceItGoesOn(t *testing.T) {
 	if took := time.Since(began); !errors.Is(err, store.ErrUnavailable) || took > 3*time.Second {
 		t.Errorf("put: %v after %v", err, took)
 	}
-	if as := s.CurrentAsOf(); as.After(began) {
+	if as := s.asOf(); as.After(began) {
 		t.Errorf("the view is current as of %v after etcd was stopped", as.Sub(began))
 	}
-	if since := s.ListeningSince(); !since.IsZero() {
+	if since := s.listeningSince(); !since.IsZero() {
 		t.Errorf("listening since %v", since)
 	}
 	if trouble := s.Trouble(); !strings.HasPrefix(trouble, "etcd does not answer") {
@@ -42,8 +42,8 @@ func TestStoppedEtcdIsToldInTimeAndForgottenOnceItGoesOn(t *testing.T) {
 
 	etcd.Resume()
 	resumed := time.Now()
-	eventually(t, "it listens again", func() bool { return !s.ListeningSince().IsZero() })
-	if since := s.ListeningSince(); !since.After(resumed) || since.Equal(before) {
+	eventually(t, "it listens again", func() bool { return !s.listeningSince().IsZero() })
+	if since := s.listeningSince(); !since.After(resumed) || since.Equal(before) {
 		t.Errorf("listening since %v before etcd went on", resumed.Sub(since))
 	}
 	put(t, s, pod(0), 3)
@@ -56,14 +56,14 @@ func TestStoppedEtcdIsToldInTimeAndForgottenOnceItGoesOn(t *testing.T) {
 func TestShortSilenceChangesNothing(t *testing.T) {
 	t.Parallel()
 	etcd := etcdtest.Start(t)
-	s := openOn(t, etcd, func(c *store.Config) { c.PingTimeout = 10 * time.Second })
-	before := s.ListeningSince()
+	s := openOn(t, etcd, func(c *setting) { c.PingTimeout = 10 * time.Second })
+	before := s.listeningSince()
 	etcd.Pause()
 	time.Sleep(300 * time.Millisecond)
 	etcd.Resume()
 	resumed := time.Now()
-	eventually(t, "the view is current", func() bool { return s.CurrentAsOf().After(resumed) })
-	if since := s.ListeningSince(); !since.Equal(before) {
+	eventually(t, "the view is current", func() bool { return s.asOf().After(resumed) })
+	if since := s.listeningSince(); !since.Equal(before) {
 		t.Errorf("listening since %v later than before", since.Sub(before))
 	}
 }
@@ -87,7 +87,7 @@ func TestKilledEtcdComesBackOnItsData(t *testing.T) {
 
 	etcd.Restart()
 	restarted := time.Now()
-	eventually(t, "the view is current", func() bool { return s.CurrentAsOf().After(restarted) })
+	eventually(t, "the view is current", func() bool { return s.asOf().After(restarted) })
 	if r := s.Get(pod(0)); r == nil || !r.Learned.Equal(learned) {
 		t.Errorf("the record is %+v, want one learned at %v", r, learned)
 	}
@@ -103,12 +103,12 @@ func TestStoreOpensBeforeEtcdIsThere(t *testing.T) {
 	etcd := etcdtest.Start(t)
 	etcd.Kill()
 	s, _ := open(t, store.Config{Endpoints: []string{etcd.Endpoint}, PingTimeout: ping})
-	if as := s.CurrentAsOf(); !as.IsZero() {
+	if as := s.asOf(); !as.IsZero() {
 		t.Errorf("current as of %v", as)
 	}
 	eventually(t, "the cause is told", func() bool { return strings.Contains(s.Trouble(), "connection refused") })
 	etcd.Restart()
-	eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+	eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 	put(t, s, pod(0), 1)
 }
 
@@ -117,20 +117,20 @@ func TestEtcdThatLostItsDataIsReadAnew(t *testing.T) {
 	etcd, empty := etcdtest.Start(t), etcdtest.Start(t)
 	relay := newRelay(t, etcd.Endpoint)
 	s, _ := open(t, store.Config{Endpoints: []string{relay.endpoint}, PingTimeout: ping})
-	eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+	eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 	for i := range 5 {
 		put(t, s, pod(i), 1)
 	}
-	eventually(t, "the view has them", func() bool { return s.Len() == 5 })
+	eventually(t, "the view has them", func() bool { return s.has(5) == 5 })
 	turned := time.Now()
 	relay.turn(empty.Endpoint)
-	eventually(t, "the view is that of the other", func() bool { return s.Len() == 0 })
+	eventually(t, "the view is that of the other", func() bool { return s.has(5) == 0 })
 	eventually(t, "puts work", func() bool {
 		_, err := s.Put(t.Context(), pod(9), value(pod(9), 1), time.Minute)
 		return err == nil
 	})
 	eventually(t, "the view has it", func() bool { return s.Get(pod(9)) != nil })
-	eventually(t, "it listens anew", func() bool { return s.ListeningSince().After(turned) })
+	eventually(t, "it listens anew", func() bool { return s.listeningSince().After(turned) })
 }
 
 func TestConnectionThatWentSilentIsLeft(t *testing.T) {
@@ -138,18 +138,18 @@ func TestConnectionThatWentSilentIsLeft(t *testing.T) {
 	etcd := etcdtest.Start(t)
 	relay := newRelay(t, etcd.Endpoint)
 	s, _ := open(t, store.Config{Endpoints: []string{relay.endpoint}, PingTimeout: ping})
-	eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+	eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 	relay.freeze()
 	eventually(t, "it is told", func() bool { return s.Trouble() != "" })
 	frozen := time.Now()
-	eventually(t, "another connection is used", func() bool { return s.CurrentAsOf().After(frozen) })
+	eventually(t, "another connection is used", func() bool { return s.asOf().After(frozen) })
 }
 
 func TestEndpointThatIsDeadIsPassedOver(t *testing.T) {
 	t.Parallel()
 	etcd := etcdtest.Start(t)
 	s, _ := open(t, store.Config{Endpoints: []string{"http://127.0.0.1:1", etcd.Endpoint}})
-	eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+	eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 	for i := range 10 {
 		put(t, s, pod(i), 1)
 	}

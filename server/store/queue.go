@@ -4,13 +4,9 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/netchecker/netchecker/server/fleet"
 )
 
 const (
-	// maxWaiting bounds the puts that wait or are being written.
-	maxWaiting = 4096
 	// maxOps is how many operations etcd takes in a transaction by default
 	// (--max-txn-ops).
 	maxOps = 128
@@ -21,17 +17,27 @@ const (
 
 // pending is a put that waits for its answer.
 type pending struct {
-	key      fleet.Key
-	name     []byte // of the key in etcd
-	value    []byte
-	ttl      time.Duration
+	lane     *lane
+	ops      []pendingOp
+	bytes    int // of all values
 	deadline time.Time
 	reply    chan reply // has room for the one answer
 	timer    *time.Timer
 
 	// Of the queue:
+
+	// behind is how many puts of the same keys have to be answered first.
+	behind         int
 	taken, dropped bool
-	next           *pending // the put of the same key that comes after this one
+}
+
+// pendingOp is one key of a put.
+type pendingOp struct {
+	Op
+	// name is the key in full.
+	name string
+	// next is the put of the same key that comes after this one.
+	next *pending
 }
 
 type reply struct {
@@ -45,25 +51,65 @@ func newPending() *pending {
 	return p
 }
 
-// queue hands out puts in groups, in the order they came in, except that a put
-// waits until the one of the same key before it was answered.
+// fill makes p a put of ops. A key may be in it only once.
+func (p *pending) fill(k *Kind, ops []Op) error {
+	p.lane, p.ops, p.bytes = &k.lane, p.ops[:0], 0
+	p.behind, p.taken, p.dropped = 0, false, false
+	if len(ops) == 0 || len(ops) > maxOps {
+		return fmt.Errorf("a put has %d keys; it should have 1 to %d", len(ops), maxOps)
+	}
+	for i := range ops {
+		if err := ops[i].validate(); err != nil {
+			return err
+		}
+		name := k.prefix + ops[i].Key
+		if p.index(name) >= 0 {
+			return fmt.Errorf("the key %.64q is twice in one put", ops[i].Key)
+		}
+		p.ops = append(p.ops, pendingOp{Op: ops[i], name: name})
+		p.bytes += len(ops[i].Value)
+	}
+	return nil
+}
+
+// index is where p has that key, or -1.
+func (p *pending) index(name string) int {
+	for i := range p.ops {
+		if p.ops[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// lane is one kind's part of the queue; its fields are the queue's.
+type lane struct {
+	// share bounds waiting, and is the lane's weight in each group.
+	share int
+	// waiting counts the keys between add and done, those dropped included until
+	// their turn comes.
+	waiting int
+	// ready has the puts that no other one of the same key precedes, in the order in
+	// which they came to be so.
+	ready []*pending
+}
+
+// queue hands out puts in groups. Those of one kind come in the order in which they
+// came in, except that a put waits until those of the same keys before it were
+// answered. Each group has puts of every kind that has some waiting, by its share.
 type queue struct {
 	mu      sync.Mutex
 	arrived sync.Cond
 	closed  bool
-	// size counts the puts between add and done, those dropped included until
-	// their turn comes.
-	size int
-	// ready has the puts that no other one of the same key precedes.
-	ready []*pending
+	lanes   []*lane
 	// newest has the last put of each key that is waiting or being written.
-	newest map[fleet.Key]*pending
-	// ops is how many puts make a full group.
+	newest map[string]*pending
+	// ops is how many keys make a full group.
 	ops int
 }
 
-func newQueue() *queue {
-	q := &queue{newest: make(map[fleet.Key]*pending), ops: maxOps}
+func newQueue(lanes ...*lane) *queue {
+	q := &queue{lanes: lanes, newest: make(map[string]*pending), ops: maxOps}
 	q.arrived.L = &q.mu
 	return q
 }
@@ -77,21 +123,26 @@ func (q *queue) add(p *pending) error {
 	switch {
 	case q.closed:
 		return errClosed
-	case q.size >= maxWaiting:
+	case p.lane.waiting+len(p.ops) > p.lane.share:
 		return ErrBusy
 	}
-	q.size++
-	if before := q.newest[p.key]; before != nil {
-		before.next = p
-	} else {
+	p.lane.waiting += len(p.ops)
+	for i := range p.ops {
+		name := p.ops[i].name
+		if before := q.newest[name]; before != nil {
+			before.ops[before.index(name)].next = p
+			p.behind++
+		}
+		q.newest[name] = p
+	}
+	if p.behind == 0 {
 		q.push(p)
 	}
-	q.newest[p.key] = p
 	return nil
 }
 
 func (q *queue) push(p *pending) {
-	q.ready = append(q.ready, p)
+	p.lane.ready = append(p.lane.ready, p)
 	q.arrived.Signal()
 }
 
@@ -101,7 +152,7 @@ func (q *queue) take(group []*pending) []*pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		for len(q.ready) == 0 && !q.closed {
+		for !q.anyReady() && !q.closed {
 			q.arrived.Wait()
 		}
 		if q.closed {
@@ -113,27 +164,65 @@ func (q *queue) take(group []*pending) []*pending {
 	}
 }
 
+func (q *queue) anyReady() bool {
+	for _, l := range q.lanes {
+		if len(l.ready) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// pop fills a group: first each lane's part of it, then what is left by whoever has
+// more.
 func (q *queue) pop(group []*pending) []*pending {
-	popped, bytes := 0, 0
+	total := 0
+	for _, l := range q.lanes {
+		if len(l.ready) > 0 {
+			total += l.share
+		}
+	}
+	room := room{ops: q.ops, bytes: maxBytes}
+	for _, l := range q.lanes {
+		if len(l.ready) > 0 {
+			part := max(1, q.ops*l.share/total)
+			group = q.popLane(l, group, &room, max(0, room.ops-part))
+		}
+	}
+	for _, l := range q.lanes {
+		group = q.popLane(l, group, &room, 0)
+	}
+	if q.anyReady() {
+		q.arrived.Signal()
+	}
+	return group
+}
+
+// room is what a group may still take.
+type room struct{ ops, bytes int }
+
+// popLane takes puts of one lane until it has none, the room is full, or only as many
+// ops are left as others should have.
+func (q *queue) popLane(l *lane, group []*pending, room *room, others int) []*pending {
+	popped := 0
 	// Letting go of a dropped put may make another one ready.
-	for ; popped < len(q.ready) && len(group) < q.ops; popped++ {
-		p := q.ready[popped]
+	for ; popped < len(l.ready) && room.ops > others; popped++ {
+		p := l.ready[popped]
 		if p.dropped {
 			q.release(p)
 			continue
 		}
-		if bytes += len(p.value); bytes > maxBytes && len(group) > 0 {
+		if len(group) > 0 && (len(p.ops) > room.ops || p.bytes > room.bytes) {
 			break
 		}
+		room.ops -= len(p.ops)
+		room.bytes -= p.bytes
 		p.taken = true
 		group = append(group, p)
 	}
-	rest := copy(q.ready, q.ready[popped:])
-	clear(q.ready[rest:])
-	q.ready = q.ready[:rest]
-	if rest > 0 {
-		q.arrived.Signal()
-	}
+	rest := copy(l.ready, l.ready[popped:])
+	clear(l.ready[rest:])
+	l.ready = l.ready[:rest]
 	return group
 }
 
@@ -141,8 +230,12 @@ func (q *queue) pop(group []*pending) []*pending {
 func (q *queue) drop(p *pending) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !p.taken {
-		p.dropped, p.value = true, nil
+	if p.taken {
+		return
+	}
+	p.dropped, p.bytes = true, 0
+	for i := range p.ops {
+		p.ops[i].Value = nil
 	}
 }
 
@@ -155,31 +248,32 @@ func (q *queue) done(group []*pending) {
 	}
 }
 
-// release makes the next put of the same key ready.
+// release lets go of p, and makes those ready that waited for it alone.
 func (q *queue) release(p *pending) {
-	q.size--
-	switch {
-	case p.next == nil:
-		delete(q.newest, p.key)
-	case q.closed:
-		q.refuse(p.next)
-	default:
-		q.push(p.next)
+	p.lane.waiting -= len(p.ops)
+	for i := range p.ops {
+		next := p.ops[i].next
+		p.ops[i].next = nil
+		if next == nil {
+			delete(q.newest, p.ops[i].name)
+			continue
+		}
+		if next.behind--; next.behind > 0 {
+			continue
+		}
+		if q.closed {
+			q.refuse(next)
+		} else {
+			q.push(next)
+		}
 	}
 }
 
-// refuse answers p, and those after it, that the queue is closed.
+// refuse answers p, and those that waited for it alone, that the queue is closed.
 func (q *queue) refuse(p *pending) {
 	p.taken = true
-	next := p.next // p is its caller's again once it is answered
-	if next == nil {
-		delete(q.newest, p.key)
-	}
-	q.size--
-	p.reply <- reply{err: errClosed}
-	if next != nil {
-		q.refuse(next)
-	}
+	q.release(p)
+	p.reply <- reply{err: errClosed} // p is its caller's again
 }
 
 // smaller makes full groups no larger than ops.
@@ -197,9 +291,12 @@ func (q *queue) close() {
 		return
 	}
 	q.closed = true
-	for _, p := range q.ready {
-		q.refuse(p)
+	for _, l := range q.lanes {
+		ready := l.ready
+		l.ready = nil
+		for _, p := range ready {
+			q.refuse(p)
+		}
 	}
-	q.ready = nil
 	q.arrived.Broadcast()
 }

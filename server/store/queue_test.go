@@ -2,29 +2,54 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
-
-	"github.com/netchecker/netchecker/server/fleet"
 )
 
-func named(name string) *pending {
+// queueOf is a queue of kinds with these shares.
+func queueOf(shares ...int) (*queue, []*Kind) {
+	var kinds []*Kind
+	var lanes []*lane
+	for i, share := range shares {
+		k := &Kind{prefix: fmt.Sprintf("%d/", i), lane: lane{share: share}}
+		kinds = append(kinds, k)
+		lanes = append(lanes, &k.lane)
+	}
+	return newQueue(lanes...), kinds
+}
+
+// putOf is a put of the keys that are in names, with spaces between them.
+func putOf(t *testing.T, k *Kind, names string) *pending {
+	t.Helper()
+	var ops []Op
+	for _, name := range strings.Fields(names) {
+		ops = append(ops, Op{Key: name, Value: []byte{1}})
+	}
 	p := newPending()
-	p.key = fleet.Key{Name: name}
+	if err := p.fill(k, ops); err != nil {
+		t.Fatalf("a put of %q: %v", names, err)
+	}
 	return p
 }
 
+// names are the keys of a group, those of one put with a plus between them.
 func names(group []*pending) (names []string) {
 	for _, p := range group {
-		names = append(names, p.key.Name)
+		var keys []string
+		for _, op := range p.ops {
+			keys = append(keys, op.Key)
+		}
+		names = append(names, strings.Join(keys, "+"))
 	}
 	return names
 }
 
-func add(t *testing.T, q *queue, names ...string) (added []*pending) {
+func add(t *testing.T, q *queue, k *Kind, names ...string) (added []*pending) {
 	t.Helper()
 	for _, name := range names {
-		p := named(name)
+		p := putOf(t, k, name)
 		if err := q.add(p); err != nil {
 			t.Fatalf("adding %s: %v", name, err)
 		}
@@ -33,47 +58,87 @@ func add(t *testing.T, q *queue, names ...string) (added []*pending) {
 	return added
 }
 
-func TestGroupHasEachKeyOnce(t *testing.T) {
+// wantEmpty fails where the queue holds on to anything.
+func wantEmpty(t *testing.T, q *queue) {
+	t.Helper()
+	for i, l := range q.lanes {
+		if l.waiting != 0 || len(l.ready) != 0 || len(q.newest) != 0 {
+			t.Errorf("lane %d still has %d keys, %d of them ready; the queue knows %d", i, l.waiting, len(l.ready), len(q.newest))
+		}
+	}
+}
+
+func TestPutsOfOneKeyFollowEachOther(t *testing.T) {
 	t.Parallel()
-	q := newQueue()
-	puts := add(t, q, "a", "b", "a", "a", "c")
-	first := q.take(nil)
-	if got := names(first); !slices.Equal(got, []string{"a", "b", "c"}) {
-		t.Fatalf("the first group is %v", got)
-	}
-	q.done(first)
-	second := q.take(nil)
-	if len(second) != 1 || second[0] != puts[2] {
-		t.Fatalf("the second group is %v", names(second))
-	}
-	q.done(second)
-	third := q.take(nil)
-	if len(third) != 1 || third[0] != puts[3] {
-		t.Fatalf("the third group is %v", names(third))
-	}
-	q.done(third)
-	if q.size != 0 || len(q.newest) != 0 {
-		t.Errorf("the queue still has %d puts of %d keys", q.size, len(q.newest))
+	for _, test := range []struct {
+		name string
+		puts []string
+		want [][]string
+	}{
+		{"single keys", []string{"a", "b", "a", "a", "c"}, [][]string{{"a", "b", "c"}, {"a"}, {"a"}}},
+		{"several keys", []string{"a b", "b c", "c", "d"}, [][]string{{"a+b", "d"}, {"b+c"}, {"c"}}},
+		{"behind two", []string{"a", "b", "a b", "b"}, [][]string{{"a", "b"}, {"a+b"}, {"b"}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			q, kinds := queueOf(10)
+			add(t, q, kinds[0], test.puts...)
+			for _, want := range test.want {
+				group := q.take(nil)
+				if got := names(group); !slices.Equal(got, want) {
+					t.Fatalf("the group is %v, want %v", got, want)
+				}
+				q.done(group)
+			}
+			wantEmpty(t, q)
+		})
 	}
 }
 
 func TestGroupIsBounded(t *testing.T) {
 	t.Parallel()
-	q := newQueue()
+	q, kinds := queueOf(10)
 	q.smaller(2)
-	puts := add(t, q, "a", "b", "c", "d", "e")
-	puts[2].value, puts[3].value = make([]byte, maxBytes), make([]byte, 1)
-	for _, want := range [][]string{{"a", "b"}, {"c"}, {"d", "e"}} {
+	puts := add(t, q, kinds[0], "a", "b", "c", "d", "e f", "g h i", "j")
+	puts[2].bytes = maxBytes
+	for _, want := range [][]string{{"a", "b"}, {"c"}, {"d"}, {"e+f"}, {"g+h+i"}, {"j"}} {
 		if got := names(q.take(nil)); !slices.Equal(got, want) {
 			t.Errorf("the group is %v, want %v", got, want)
 		}
 	}
 }
 
+func TestEachKindHasItsShareOfTheQueueAndOfAGroup(t *testing.T) {
+	t.Parallel()
+	many := func(prefix string, n int) (names []string) {
+		for i := range n {
+			names = append(names, fmt.Sprint(prefix, i))
+		}
+		return names
+	}
+	q, kinds := queueOf(30, 10)
+	q.smaller(8)
+	add(t, q, kinds[1], many("f", 10)...)
+	if err := q.add(putOf(t, kinds[1], "one-too-many")); !errors.Is(err, ErrBusy) {
+		t.Errorf("a put beyond the share: %v", err)
+	}
+	if got := names(q.take(nil)); len(got) != 8 {
+		t.Errorf("alone, the flood has %v of a group of 8", got)
+	}
+	add(t, q, kinds[1], many("g", 0)...)
+	add(t, q, kinds[0], many("r", 7)...)
+	if got, want := names(q.take(nil)), []string{"r0", "r1", "r2", "r3", "r4", "r5", "f8", "f9"}; !slices.Equal(got, want) {
+		t.Errorf("beside the other kind the group is %v, want %v", got, want)
+	}
+	if got := names(q.take(nil)); !slices.Equal(got, []string{"r6"}) {
+		t.Errorf("the last group is %v", got)
+	}
+}
+
 func TestDroppedPutMakesWayForTheNext(t *testing.T) {
 	t.Parallel()
-	q := newQueue()
-	puts := add(t, q, "a", "a", "a", "b")
+	q, kinds := queueOf(10)
+	puts := add(t, q, kinds[0], "a", "a", "a", "b")
 	q.drop(puts[0])
 	q.drop(puts[1])
 	group := q.take(nil)
@@ -82,22 +147,20 @@ func TestDroppedPutMakesWayForTheNext(t *testing.T) {
 	}
 	q.drop(puts[2]) // too late
 	q.done(group)
-	if q.size != 0 || len(q.newest) != 0 {
-		t.Errorf("the queue still has %d puts of %d keys", q.size, len(q.newest))
-	}
+	wantEmpty(t, q)
 }
 
 func TestClosedQueueAnswersWhatWaits(t *testing.T) {
 	t.Parallel()
-	q := newQueue()
-	taken := add(t, q, "a")
+	q, kinds := queueOf(10)
+	taken := add(t, q, kinds[0], "a")
 	group := q.take(nil)
-	waiting := add(t, q, "a", "b", "b", "a")
+	waiting := add(t, q, kinds[0], "a", "b", "b c", "a c")
 	q.close()
 	if got := q.take(nil); len(got) != 0 {
 		t.Errorf("a closed queue gives %v", names(got))
 	}
-	if err := q.add(named("c")); !errors.Is(err, ErrUnavailable) {
+	if err := q.add(putOf(t, kinds[0], "c")); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("a closed queue takes puts: %v", err)
 	}
 	q.done(group)
@@ -111,7 +174,27 @@ func TestClosedQueueAnswersWhatWaits(t *testing.T) {
 			t.Errorf("put %d was not answered", i)
 		}
 	}
-	if len(taken[0].reply) != 0 || q.size != 0 || len(q.newest) != 0 {
-		t.Errorf("the queue still has %d puts of %d keys", q.size, len(q.newest))
+	if len(taken[0].reply) != 0 {
+		t.Error("what was taken was answered")
+	}
+	wantEmpty(t, q)
+}
+
+func TestPutThatEtcdWouldRefuseIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	_, kinds := queueOf(10)
+	for _, test := range []struct {
+		ops  []Op
+		want string
+	}{
+		{nil, "a put has 0 keys; it should have 1 to 128"},
+		{make([]Op, 129), "a put has 129 keys; it should have 1 to 128"},
+		{[]Op{{Key: "a"}, {Key: "a"}}, `the key "a" is twice in one put`},
+		{[]Op{{Key: ""}}, `nothing can be kept under the key ""; it should have 1 to 1024 bytes, the first of which is no slash`},
+		{[]Op{{Key: "/a"}}, `nothing can be kept under the key "/a"; it should have 1 to 1024 bytes, the first of which is no slash`},
+	} {
+		if err := newPending().fill(kinds[0], test.ops); err == nil || err.Error() != test.want {
+			t.Errorf("%v, want %s", err, test.want)
+		}
 	}
 }

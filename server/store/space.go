@@ -11,6 +11,8 @@ import (
 	"github.com/golang/glog"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/netchecker/netchecker/pkg/wait"
 )
 
 const (
@@ -36,17 +38,17 @@ type space struct {
 
 	mu   sync.Mutex
 	full bool
-	size int64
 }
 
 func newSpace(e etcd, own bool) *space {
 	return &space{etcd: e, own: own, kick: make(chan struct{}, 1)}
 }
 
-func (s *space) last() (full bool, size int64) {
+// last is whether space had run out when that was last asked.
+func (s *space) last() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.full, s.size
+	return s.full
 }
 
 // refused is told that etcd refused a write for want of space.
@@ -74,7 +76,7 @@ func (s *space) look(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.full, s.size = full, response.GetDbSize()
+	s.full = full
 	if full {
 		return ErrNoSpace
 	}
@@ -98,13 +100,14 @@ func (s *space) run(ctx context.Context) {
 		}
 		s.tryHeal(ctx)
 		healed = time.Now()
-		pause(ctx, rest)
+		wait.For(ctx, rest)
 		rest = min(2*rest, healRarely)
 	}
 }
 
 // tell logs when space runs out and when there is some again. It returns whether
-// the former was told last. Other errors are the prober's to tell.
+// the former was told last. Other errors are told as what keeps the views
+// from being current.
 func (s *space) tell(err error, told bool) bool {
 	full := errors.Is(err, ErrNoSpace)
 	switch {

@@ -43,8 +43,8 @@ func TestOutOfSpaceIsToldWhereEtcdIsNotOurs(t *testing.T) {
 	if err := s.Check(t.Context()); err == nil || err.Error() != want {
 		t.Errorf("check: %v, want %s", err, want)
 	}
-	if status := s.Status(); !status.OutOfSpace || status.DatabaseBytes < quota/2 || status.Trouble != "" {
-		t.Errorf("status is %+v", status)
+	if !s.OutOfSpace() || s.Trouble() != "" {
+		t.Errorf("out of space: %v, want true; trouble: %q, want none", s.OutOfSpace(), s.Trouble())
 	}
 
 	heal(t, etcd)
@@ -52,8 +52,8 @@ func TestOutOfSpaceIsToldWhereEtcdIsNotOurs(t *testing.T) {
 	if err := s.Check(t.Context()); err != nil {
 		t.Errorf("check: %v", err)
 	}
-	if status := s.Status(); status.OutOfSpace {
-		t.Errorf("status is %+v", status)
+	if s.OutOfSpace() {
+		t.Error("it is still told to be out of space")
 	}
 }
 
@@ -79,7 +79,7 @@ func heal(t *testing.T, etcd *etcdtest.Etcd) {
 func TestOutOfSpaceIsHealedWhereEtcdIsOurs(t *testing.T) {
 	t.Parallel()
 	etcd := etcdtest.Start(t, etcdtest.Quota(quota), etcdtest.UnsafeNoFsync())
-	s := openOn(t, etcd, func(c *store.Config) { c.Own = true })
+	s := openOn(t, etcd, func(c *setting) { c.Own = true })
 	put(t, s, pod(0), 1)
 	fill(t, etcd)
 	eventually(t, "puts work again", func() bool {
@@ -88,7 +88,8 @@ func TestOutOfSpaceIsHealedWhereEtcdIsOurs(t *testing.T) {
 	})
 	eventually(t, "etcd is well", func() bool { return s.Check(t.Context()) == nil })
 	eventually(t, "the view has it", func() bool { return uptime(s, pod(0)) == 2 })
-	if status := s.Status(); status.DatabaseBytes > quota/2 {
-		t.Errorf("the database still has %d bytes", status.DatabaseBytes)
+	status, err := etcd.Client(t).Status(t.Context(), etcd.Endpoint)
+	if err != nil || status.DbSize > quota/2 {
+		t.Errorf("the database still has %d bytes, %v", status.DbSize, err)
 	}
 }

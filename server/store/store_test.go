@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,16 +22,36 @@ func TestMain(m *testing.M) { testmain.Run(m) }
 
 const soon = 40 * time.Second
 
+// world is a store that keeps reports and counters, as the server has it.
+type world struct {
+	*store.Store
+	*store.Reports
+	checkpoints *store.Checkpoints
+}
+
+// setting is what a test may change of a world before it is opened.
+type setting struct {
+	store.Config
+	counters store.Counters
+	kinds    []*store.Kind
+}
+
 // open opens a store and runs it until stop is called, or the test ends.
-func open(t testing.TB, cfg store.Config) (s *store.Store, stop func()) {
+func open(t testing.TB, cfg store.Config, change ...func(*setting)) (w world, stop func()) {
 	t.Helper()
-	if cfg.Tree == "" {
-		cfg.Tree = "netchecker"
+	set := setting{Config: cfg, counters: &counters{}}
+	for _, f := range change {
+		f(&set)
 	}
-	s, err := store.Open(cfg)
+	if set.Tree == "" {
+		set.Tree = "netchecker"
+	}
+	w.Reports, w.checkpoints = store.NewReports(set.counters, time.Now), store.NewCheckpoints(set.counters)
+	s, err := store.Open(set.Config, append([]*store.Kind{w.Reports.Kind(), w.checkpoints.Kind()}, set.kinds...)...)
 	if err != nil {
 		t.Fatalf("opening the store: %v", err)
 	}
+	w.Store = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -46,19 +67,29 @@ func open(t testing.TB, cfg store.Config) (s *store.Store, stop func()) {
 		}
 	})
 	t.Cleanup(stop)
-	return s, stop
+	return w, stop
 }
 
 // openOn opens a store on etcd that is usual, and waits until it is current.
-func openOn(t testing.TB, etcd *etcdtest.Etcd, change ...func(*store.Config)) *store.Store {
+func openOn(t testing.TB, etcd *etcdtest.Etcd, change ...func(*setting)) world {
 	t.Helper()
-	cfg := store.Config{Endpoints: []string{etcd.Endpoint}, PingTimeout: 2 * time.Second}
-	for _, f := range change {
-		f(&cfg)
+	w, _ := open(t, store.Config{Endpoints: []string{etcd.Endpoint}, PingTimeout: 2 * time.Second}, change...)
+	eventually(t, "the view is current", func() bool { return !w.listeningSince().IsZero() })
+	return w
+}
+
+func (w world) listeningSince() time.Time { return w.Freshness().Since }
+
+func (w world) asOf() time.Time { return w.Freshness().AsOf }
+
+// has is how many of n pods the view has.
+func (w world) has(n int) (found int) {
+	for i := range n {
+		if w.Get(pod(i)) != nil {
+			found++
+		}
 	}
-	s, _ := open(t, cfg)
-	eventually(t, "the view is current", func() bool { return !s.ListeningSince().IsZero() })
-	return s
+	return found
 }
 
 func eventually(t testing.TB, what string, is func() bool) {
@@ -80,7 +111,7 @@ func value(key fleet.Key, uptime uint64) []byte {
 	})
 }
 
-func put(t testing.TB, s *store.Store, key fleet.Key, uptime uint64) (revision int64) {
+func put(t testing.TB, s world, key fleet.Key, uptime uint64) (revision int64) {
 	t.Helper()
 	revision, err := s.Put(t.Context(), key, value(key, uptime), time.Minute)
 	if err != nil {
@@ -104,7 +135,7 @@ func read(t testing.TB, client *clientv3.Client, key string) (value string) {
 	return string(answer.Kvs[0].Value)
 }
 
-func uptime(s *store.Store, key fleet.Key) uint64 {
+func uptime(s world, key fleet.Key) uint64 {
 	if r := s.Get(key); r != nil {
 		return r.Uptime
 	}
@@ -113,14 +144,21 @@ func uptime(s *store.Store, key fleet.Key) uint64 {
 
 // counters notes what it is told.
 type counters struct {
-	resume int64
+	resume atomic.Int64
 
 	mu       sync.Mutex
 	restored map[string]string
 	reported []string
 }
 
-func (c *counters) ResumeAfter() int64 { return c.resume }
+// resumingAfter are counters whose checkpoints have all up to revision.
+func resumingAfter(revision int64) *counters {
+	c := &counters{}
+	c.resume.Store(revision)
+	return c
+}
+
+func (c *counters) ResumeAfter() int64 { return c.resume.Load() }
 
 func (c *counters) Restore(shard string, data []byte) {
 	c.mu.Lock()

@@ -53,11 +53,11 @@ func TestEtcdIsVerified(t *testing.T) {
 			s, _ := open(t, cfg)
 			eventually(t, "it listens, or says why not", func() bool {
 				if test.trouble == "" {
-					return !s.ListeningSince().IsZero()
+					return !s.listeningSince().IsZero()
 				}
 				return strings.Contains(s.Trouble(), test.trouble)
 			})
-			if test.trouble != "" && !s.CurrentAsOf().IsZero() {
+			if test.trouble != "" && !s.asOf().IsZero() {
 				t.Error("it read what it can't trust")
 			}
 		})
@@ -69,7 +69,7 @@ func TestClientCertificateIsShown(t *testing.T) {
 	ca := authority(t)
 	etcd := etcdtest.Start(t, etcdtest.MutualTLS(ca))
 	client := pair(t, ca, "netchecker")
-	s := openOn(t, etcd, func(c *store.Config) { c.CAFile, c.CertFile, c.KeyFile = ca.File, client.CertFile, client.KeyFile })
+	s := openOn(t, etcd, func(c *setting) { c.CAFile, c.CertFile, c.KeyFile = ca.File, client.CertFile, client.KeyFile })
 	put(t, s, pod(0), 1)
 
 	without, _ := open(t, store.Config{Endpoints: []string{etcd.Endpoint}, CAFile: ca.File})
@@ -95,13 +95,13 @@ func TestRenewedCertificatesAreUsedByNewConnections(t *testing.T) {
 	eventually(t, "it says why it can't connect", func() bool { return strings.Contains(s.Trouble(), "unknown authority") })
 
 	install(ca, pair(t, ca, "new"))
-	eventually(t, "it listens", func() bool { return !s.ListeningSince().IsZero() })
+	eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 
 	if err := os.WriteFile(keyFile, []byte("half of it"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	etcd.Restart()
 	eventually(t, "it listens with what it read before", func() bool {
-		return !s.ListeningSince().IsZero() && s.Check(t.Context()) == nil
+		return !s.listeningSince().IsZero() && s.Check(t.Context()) == nil
 	})
 }

@@ -3,102 +3,124 @@ package store
 import (
 	"sync"
 
-	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/golang/glog"
 )
 
-// view has the newest record of each key. The records themselves never change.
-type view struct {
-	changed chan struct{}
+// View is the Keeper of a kind whose keys are read as K and whose values as T. It is
+// safe for use by many goroutines. What it gives is never changed once made, so
+// whoever has it may keep it.
+type View[K comparable, T any] struct {
+	parse  func(key string) (K, bool)
+	decode func(K, Entry) (T, error)
 
-	mu sync.RWMutex
-	// unlisted has the records of keys that are fleet.Key.Unlisted, listed the others.
-	listed, unlisted map[fleet.Key]*fleet.Record
+	mu    sync.RWMutex
+	items map[K]item[T]
+
+	// Of the goroutine that calls Load and Apply:
+	complaints map[string]bool
 }
 
-func newView() *view {
-	return &view{
-		changed:  make(chan struct{}, 1),
-		listed:   make(map[fleet.Key]*fleet.Record),
-		unlisted: make(map[fleet.Key]*fleet.Record),
-	}
+type item[T any] struct {
+	value    T
+	revision int64
 }
 
-func (v *view) of(key fleet.Key) map[fleet.Key]*fleet.Record {
-	if key.Unlisted() {
-		return v.unlisted
-	}
-	return v.listed
+// NewView returns an empty View. Keys that parse does not know, and values that
+// decode refuses, count as not being there, so that all servers have the same view
+// whenever they read it.
+func NewView[K comparable, T any](parse func(key string) (K, bool), decode func(K, Entry) (T, error)) *View[K, T] {
+	return &View[K, T]{parse: parse, decode: decode, items: make(map[K]item[T]), complaints: make(map[string]bool)}
 }
 
-func (v *view) get(key fleet.Key) *fleet.Record {
+// Get returns what is kept under key; ok is false where nothing is.
+func (v *View[K, T]) Get(key K) (value T, ok bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return v.of(key)[key]
+	found, ok := v.items[key]
+	return found.value, ok
 }
 
-func (v *view) set(r *fleet.Record) {
+// Len is how many keys there are.
+func (v *View[K, T]) Len() int {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return len(v.items)
+}
+
+// All returns all values, in no order, in a slice of the caller's own.
+func (v *View[K, T]) All() []T {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	all := make([]T, 0, len(v.items))
+	for _, i := range v.items {
+		all = append(all, i.value)
+	}
+	return all
+}
+
+// Load implements Keeper. A value whose revision is the one that is known stays what
+// it is.
+func (v *View[K, T]) Load(anew bool) (put func(Entry), done func(at int64)) {
+	before := v.items // only this goroutine writes it
+	if anew {
+		before = nil
+	}
+	items := make(map[K]item[T], len(before))
+	put = func(e Entry) {
+		key, ok := v.parse(e.Key)
+		if !ok {
+			return
+		}
+		if had, known := before[key]; known && had.revision == e.Revision {
+			items[key] = had
+		} else if value, ok := v.read(key, e); ok {
+			items[key] = item[T]{value, e.Revision}
+		}
+	}
+	return put, func(int64) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.items = items
+	}
+}
+
+// Apply implements Keeper.
+func (v *View[K, T]) Apply(e Entry) {
+	if key, ok := v.parse(e.Key); ok {
+		v.apply(key, e)
+	}
+}
+
+func (v *View[K, T]) apply(key K, e Entry) {
+	value, ok := v.read(key, e)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.of(r.Key)[r.Key] = r
-}
-
-func (v *view) remove(key fleet.Key) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	delete(v.of(key), key)
-}
-
-// replace makes records all that the view has.
-func (v *view) replace(records []*fleet.Record) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.listed = make(map[fleet.Key]*fleet.Record, len(records))
-	v.unlisted = make(map[fleet.Key]*fleet.Record)
-	for _, r := range records {
-		v.of(r.Key)[r.Key] = r
+	if ok {
+		v.items[key] = item[T]{value, e.Revision}
+	} else {
+		delete(v.items, key)
 	}
 }
 
-func (v *view) len() int {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return len(v.listed) + len(v.unlisted)
+// read decodes a value, if there is one.
+func (v *View[K, T]) read(key K, e Entry) (value T, ok bool) {
+	if e.Value == nil {
+		return value, false
+	}
+	value, err := v.decode(key, e)
+	if err != nil {
+		v.complain(e.Key, err)
+	}
+	return value, err == nil
 }
 
-// all returns the records in a slice, so that nobody's callback holds the lock.
-func (v *view) all() []*fleet.Record {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	records := make([]*fleet.Record, 0, len(v.listed)+len(v.unlisted))
-	for _, r := range v.listed {
-		records = append(records, r)
-	}
-	for _, r := range v.unlisted {
-		records = append(records, r)
-	}
-	return records
-}
+// maxComplaints bounds the keys whose values are complained about, once each.
+const maxComplaints = 100
 
-func (v *view) allUnlisted() []*fleet.Record {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	records := make([]*fleet.Record, 0, len(v.unlisted))
-	for _, r := range v.unlisted {
-		records = append(records, r)
+func (v *View[K, T]) complain(key string, err error) {
+	if v.complaints[key] || len(v.complaints) >= maxComplaints {
+		return
 	}
-	return records
-}
-
-func (v *view) unlistedHas(key fleet.Key) (count int, has bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return len(v.unlisted), v.unlisted[key] != nil
-}
-
-// signal tells whoever waits for Changed.
-func (v *view) signal() {
-	select {
-	case v.changed <- struct{}{}:
-	default:
-	}
+	v.complaints[key] = true
+	glog.Warningf("Ignoring the value of %.128q in etcd, which can't be read: %v", key, err)
 }

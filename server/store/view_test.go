@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -27,16 +28,13 @@ func TestTwoStoresSeeEachOthersWrites(t *testing.T) {
 			a, b := openOn(t, etcd), openOn(t, etcd)
 			put(t, a, pod(1), 1)
 			put(t, b, pod(2), 2)
-			for _, s := range []*store.Store{a, b} {
+			for _, s := range []world{a, b} {
 				eventually(t, "both views have both", func() bool { return uptime(s, pod(1)) == 1 && uptime(s, pod(2)) == 2 })
 			}
 			written := time.Now()
 			eventually(t, "both views are current without further writes", func() bool {
-				return a.CurrentAsOf().After(written) && b.CurrentAsOf().After(written)
+				return a.asOf().After(written) && b.asOf().After(written)
 			})
-			if a.Revision() < a.Get(pod(2)).Revision {
-				t.Errorf("revision %d is before %d", a.Revision(), a.Get(pod(2)).Revision)
-			}
 		})
 	}
 }
@@ -51,9 +49,9 @@ func TestViewHasAllThatWasWrittenBeforeItIsCurrent(t *testing.T) {
 		if i%10 != 0 {
 			continue
 		}
-		eventually(t, "it is current", func() bool { return b.CurrentAsOf().After(written) })
+		eventually(t, "it is current", func() bool { return b.asOf().After(written) })
 		if b.Get(pod(i)) == nil {
-			t.Fatalf("current as of %v after %v was written, and without it", b.CurrentAsOf().Sub(written), pod(i))
+			t.Fatalf("current as of %v after %v was written, and without it", b.asOf().Sub(written), pod(i))
 		}
 	}
 }
@@ -72,14 +70,8 @@ func TestViewIsReadInPages(t *testing.T) {
 		})
 	}
 	all.Wait()
-	b := openOn(t, etcd)
-	if b.Len() != pods {
-		t.Errorf("the view has %d records, want %d", b.Len(), pods)
-	}
-	seen := 0
-	b.Each(func(*fleet.Record) { seen++ })
-	if seen != pods {
-		t.Errorf("Each saw %d records, want %d", seen, pods)
+	if got := openOn(t, etcd).has(pods); got != pods {
+		t.Errorf("the view has %d records, want %d", got, pods)
 	}
 }
 
@@ -89,7 +81,7 @@ func TestUnlistedReportsAreCountedApart(t *testing.T) {
 	stranger := fleet.UnlistedKey("default", "stranger")
 	put(t, s, pod(0), 1)
 	put(t, s, stranger, 1)
-	eventually(t, "the view has both", func() bool { return s.Len() == 2 })
+	eventually(t, "the view has both", func() bool { return s.Get(pod(0)) != nil && s.Get(stranger) != nil })
 	for key, want := range map[fleet.Key]bool{stranger: true, pod(0): false, fleet.UnlistedKey("", "stranger"): false} {
 		if count, has := s.Unlisted(key); count != 1 || has != want {
 			t.Errorf("Unlisted(%v) is %d, %v; want 1, %v", key, count, has, want)
@@ -123,32 +115,37 @@ func TestValuesThatAreNoReportsAreIgnored(t *testing.T) {
 	put(t, s, pod(0), 1)
 	write() // to be watched
 	written := time.Now()
-	eventually(t, "the view is current", func() bool { return s.CurrentAsOf().After(written) })
-	if s.Len() != 1 || s.Get(pod(0)) == nil {
-		t.Errorf("the view has %d records", s.Len())
+	eventually(t, "the view is current", func() bool { return s.asOf().After(written) })
+	if s.Get(pod(0)) == nil || s.has(5) != 1 {
+		t.Errorf("the view has %d records", s.has(5))
 	}
 	if _, err := client.Put(t.Context(), "netchecker/agents/default/pod-0", "overwritten"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a report that was overwritten is gone", func() bool { return s.Len() == 0 })
+	eventually(t, "a report that was overwritten is gone", func() bool { return s.Get(pod(0)) == nil })
 }
 
-func TestChangesAreSignalled(t *testing.T) {
+func TestEveryReaderIsToldOfEachChange(t *testing.T) {
 	t.Parallel()
 	s := openOn(t, etcdtest.Start(t))
-	for i := range 5 {
-		select {
-		case <-s.Changed():
-		default:
-		}
-		put(t, s, pod(i), 1)
-		for s.Get(pod(i)) == nil {
-			select {
-			case <-s.Changed():
-			case <-time.After(soon):
-				t.Fatal("no signal")
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	for range 3 {
+		readers.Go(func() {
+			for i := range 5 {
+				for changed := s.Changed(); s.Get(pod(i)) == nil; changed = s.Changed() {
+					select {
+					case <-changed:
+					case <-time.After(soon):
+						t.Error("no signal")
+						return
+					}
+				}
 			}
-		}
+		})
+	}
+	for i := range 5 {
+		put(t, s, pod(i), 1)
 	}
 }
 
@@ -180,8 +177,8 @@ func TestReportsAreReplayedToTheCountersOnce(t *testing.T) {
 			if test.from >= 0 {
 				want = slices.Clone(events[test.from:])
 			}
-			told := &counters{resume: test.resume}
-			b := openOn(t, etcd, func(c *store.Config) { c.Counters = told })
+			told := resumingAfter(test.resume)
+			b := openOn(t, etcd, func(c *setting) { c.counters = told })
 			if got := told.events(); !slices.Equal(got, want) {
 				t.Fatalf("when the view was current, the counters had been told %v, want %v", got, want)
 			}
@@ -196,21 +193,19 @@ func TestReportsAreCountedOnceAcrossOutageAndCompaction(t *testing.T) {
 	t.Parallel()
 	etcd := etcdtest.Start(t)
 	relay := newRelay(t, etcd.Endpoint)
-	told := &counters{resume: 1}
-	far, _ := open(t, store.Config{Endpoints: []string{relay.endpoint}, PingTimeout: ping, Counters: told})
+	told := resumingAfter(1)
+	far, _ := open(t, store.Config{Endpoints: []string{relay.endpoint}, PingTimeout: ping}, func(c *setting) { c.counters = told })
 	near := openOn(t, etcd)
 	var want []string
 	want = append(want, at(pod(0), put(t, near, pod(0), 1)), at(pod(1), put(t, near, pod(1), 1)))
 	eventually(t, "the counters are told", func() bool { return slices.Equal(told.events(), want) })
-	eventually(t, "it listens", func() bool { return !far.ListeningSince().IsZero() })
+	eventually(t, "it listens", func() bool { return !far.listeningSince().IsZero() })
 	learned := far.Get(pod(0)).Learned
 
 	relay.turn("http://127.0.0.1:1")
 	put(t, near, pod(1), 2) // compacted away before it is seen
 	last := put(t, near, pod(2), 1)
-	if err := near.Compact(t.Context(), last); err != nil {
-		t.Fatal(err)
-	}
+	compact(t, etcd, last)
 	relay.turn(etcd.Endpoint)
 
 	want = append(want, at(pod(2), last))
@@ -223,6 +218,14 @@ func TestReportsAreCountedOnceAcrossOutageAndCompaction(t *testing.T) {
 	eventually(t, "the counters are told of the next", func() bool { return slices.Equal(told.events(), want) })
 }
 
+// compact drops the revisions before that one.
+func compact(t *testing.T, etcd *etcdtest.Etcd, revision int64) {
+	t.Helper()
+	if _, err := etcd.Client(t).Compact(t.Context(), revision); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestCompactionBelowTheReplayCostsOnlyWhatWasCompacted(t *testing.T) {
 	t.Parallel()
 	etcd := etcdtest.Start(t)
@@ -230,55 +233,39 @@ func TestCompactionBelowTheReplayCostsOnlyWhatWasCompacted(t *testing.T) {
 	put(t, a, pod(0), 1)
 	middle := put(t, a, pod(0), 2)
 	last := put(t, a, pod(1), 1)
-	if err := a.Compact(t.Context(), middle); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Compact(t.Context(), middle); err != nil {
-		t.Errorf("compacting again: %v", err)
-	}
-	told := &counters{resume: 1}
-	b := openOn(t, etcd, func(c *store.Config) { c.Counters = told })
+	compact(t, etcd, middle)
+	told := resumingAfter(1)
+	b := openOn(t, etcd, func(c *setting) { c.counters = told })
 	if want := []string{at(pod(0), middle), at(pod(1), last)}; !slices.Equal(told.events(), want) {
 		t.Errorf("the counters were told %v, want %v", told.events(), want)
 	}
-	if b.Len() != 2 {
-		t.Errorf("the view has %d records", b.Len())
+	if got := b.has(5); got != 2 {
+		t.Errorf("the view has %d records", got)
 	}
 }
 
-func TestCheckpointsAreFenced(t *testing.T) {
+func TestCheckpointsOfTheLeaderReachTheOthers(t *testing.T) {
 	t.Parallel()
 	etcd := etcdtest.Start(t)
-	client := etcd.Client(t)
-	leader, err := client.Put(t.Context(), "netchecker/leader/x", "me")
-	if err != nil {
-		t.Fatal(err)
-	}
 	a, told := openOn(t, etcd), &counters{}
-	openOn(t, etcd, func(c *store.Config) { c.Counters = told })
-	fence := store.Fence{Key: "netchecker/leader/x", CreateRevision: leader.Header.Revision}
-	shards := map[string][]byte{"0": []byte("zero"), "1": []byte("one")}
-	if err := a.SaveCounters(t.Context(), fence, shards); err != nil {
+	openOn(t, etcd, func(c *setting) { c.counters = told })
+	fence := lead(t, etcd)
+	if err := a.checkpoints.Save(t.Context(), fence, map[string][]byte{"0": []byte("zero"), "1": []byte("one")}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the other is told", func() bool { return told.shard("0") == "zero" && told.shard("1") == "one" })
-	if err := a.SaveCounters(t.Context(), fence, map[string][]byte{"0": nil}); err != nil {
+	if err := a.checkpoints.Save(t.Context(), fence, map[string][]byte{"0": nil}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the other is told that it was deleted", func() bool { return told.shard("0") == "" })
 
 	later := &counters{}
-	openOn(t, etcd, func(c *store.Config) { c.Counters = later })
+	openOn(t, etcd, func(c *setting) { c.counters = later })
 	if later.shard("0") != "" || later.shard("1") != "one" {
 		t.Errorf("a later one restored %v", later.restored)
 	}
-	for name, fence := range map[string]store.Fence{
-		"none": {}, "of another key": {Key: "netchecker/leader/y", CreateRevision: fence.CreateRevision},
-		"of an earlier reign": {Key: fence.Key, CreateRevision: fence.CreateRevision - 1},
-	} {
-		if err := a.SaveCounters(t.Context(), fence, shards); err != store.ErrNotLeader {
-			t.Errorf("fence %s: %v", name, err)
-		}
+	if err := a.checkpoints.Save(t.Context(), store.Fence{}, nil); !errors.Is(err, store.ErrNotLeader) {
+		t.Errorf("without a fence: %v", err)
 	}
 }
 
@@ -286,17 +273,13 @@ func TestManyLargeCheckpointsFitIntoEtcdsLimits(t *testing.T) {
 	t.Parallel()
 	etcd := etcdtest.Start(t)
 	client := etcd.Client(t)
-	leader, err := client.Put(t.Context(), "netchecker/leader/x", "me")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := openOn(t, etcd)
 	shards := make(map[string][]byte)
 	for i := range 300 {
 		shards[fmt.Sprint(i)] = make([]byte, 8<<10)
 	}
 	shards["large"] = make([]byte, 1<<20)
-	if err := s.SaveCounters(t.Context(), store.Fence{Key: "netchecker/leader/x", CreateRevision: leader.Header.Revision}, shards); err != nil {
+	if err := s.checkpoints.Save(t.Context(), lead(t, etcd), shards); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := client.Get(t.Context(), "netchecker/counters/", clientv3.WithPrefix(), clientv3.WithCountOnly())

@@ -9,24 +9,12 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-
-	"github.com/netchecker/netchecker/server/fleet"
 )
 
-// Put keeps value under key for ttl, up to Config.LeaseBucket longer, and returns
-// the revision at which etcd committed it. It owns value from now on, which must
-// be what report.AppendRecord writes. Two puts of one key are committed in the
-// order in which they were called.
-//
-// Put returns within Config.WriteTimeout, whatever etcd does. The error is
-// ErrUnavailable, ErrNoSpace, ErrBusy or ErrTooLarge, wrapped with the cause; after
-// ErrUnavailable the value may be stored all the same.
-func (s *Store) Put(ctx context.Context, key fleet.Key, value []byte, ttl time.Duration) (revision int64, err error) {
+func (s *Store) put(ctx context.Context, k *Kind, ops []Op) (revision int64, err error) {
 	p := s.pool.Get().(*pending)
-	p.key, p.value, p.ttl = key, value, ttl
-	p.taken, p.dropped, p.next = false, false, nil
 	p.deadline = time.Now().Add(s.cfg.WriteTimeout)
-	if p.name, err = s.tree.appendAgent(p.name[:0], key); err == nil {
+	if err = p.fill(k, ops); err == nil {
 		err = s.queue.add(p)
 	}
 	if err != nil {
@@ -52,7 +40,7 @@ func (s *Store) Put(ctx context.Context, key fleet.Key, value []byte, ttl time.D
 
 // recycle is for puts that nobody else has.
 func (s *Store) recycle(p *pending) {
-	p.value = nil
+	clear(p.ops)
 	s.pool.Put(p)
 }
 
@@ -62,8 +50,9 @@ type writer struct {
 	s       *Store
 	group   []*pending
 	request pb.TxnRequest
-	success []*pb.RequestOp
-	puts    []*pb.PutRequest
+	// plain are the requests of ordinary puts, made ahead, and puts what is in them.
+	plain []*pb.RequestOp
+	puts  []*pb.PutRequest
 	// used are the leases of the request.
 	used []int64
 }
@@ -73,7 +62,7 @@ func newWriter(s *Store) *writer {
 	for range maxOps {
 		put := &pb.PutRequest{}
 		w.puts = append(w.puts, put)
-		w.success = append(w.success, &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: put}})
+		w.plain = append(w.plain, &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: put}})
 	}
 	return w
 }
@@ -98,11 +87,11 @@ func (w *writer) commit(group []*pending) {
 	began := time.Now()
 	// When nobody waits any more, there is no point in going on.
 	ctx, cancel := context.WithDeadline(context.Background(), latest(group))
-	revision, err := w.write(ctx, group)
+	revision, wrote, err := w.write(ctx, group)
 	cancel()
 	if tooLarge(err) && len(group) > 1 {
 		if is(err, rpctypes.ErrTooManyOps) {
-			w.s.queue.smaller(len(group) / 2)
+			w.s.queue.smaller(len(w.request.Success) / 2)
 		}
 		half := len(group) / 2
 		w.commit(group[:half])
@@ -110,12 +99,15 @@ func (w *writer) commit(group []*pending) {
 		return
 	}
 	w.s.cfg.Observer.Group(len(group), time.Since(began), err)
+	if wrote {
+		w.s.follower.expect(revision)
+	}
 	w.answer(group, revision, w.explain(err, group))
 }
 
 func (w *writer) explain(err error, group []*pending) error {
 	if tooLarge(err) {
-		return fmt.Errorf("%w: %d bytes", ErrTooLarge, len(group[0].value))
+		return fmt.Errorf("%w: %d bytes", ErrTooLarge, group[0].bytes)
 	}
 	err = explain(err)
 	if errors.Is(err, ErrNoSpace) {
@@ -125,48 +117,86 @@ func (w *writer) explain(err error, group []*pending) error {
 }
 
 func (w *writer) answer(group []*pending, revision int64, err error) {
-	if err == nil {
-		w.s.follower.expect(revision)
-	}
 	w.s.queue.done(group)
 	for _, p := range group {
 		p.reply <- reply{revision, err}
 	}
 }
 
-// write commits group in one transaction.
-func (w *writer) write(ctx context.Context, group []*pending) (revision int64, err error) {
-	revision, err = w.try(ctx, group)
+// write commits group in one transaction. wrote says that this made an event, which
+// the deletion of a key that is not there and a second copy do not.
+func (w *writer) write(ctx context.Context, group []*pending) (revision int64, wrote bool, err error) {
+	response, err := w.try(ctx, group)
 	if is(err, rpctypes.ErrLeaseNotFound) {
 		// Etcd lost it, or somebody revoked it.
 		w.s.leases.forget(w.used)
-		revision, err = w.try(ctx, group)
-	}
-	return revision, err
-}
-
-func (w *writer) try(ctx context.Context, group []*pending) (revision int64, err error) {
-	w.used = w.used[:0]
-	for i, p := range group {
-		id, err := w.s.leases.get(ctx, p.ttl)
-		if err != nil {
-			return 0, err
-		}
-		if len(w.used) == 0 || w.used[len(w.used)-1] != id {
-			w.used = append(w.used, id)
-		}
-		put := w.puts[i]
-		put.Key, put.Value, put.Lease = p.name, p.value, id
-	}
-	w.request.Success = w.success[:len(group)]
-	response, err := w.s.etcd.kv.Txn(ctx, &w.request)
-	for _, put := range w.puts[:len(group)] {
-		put.Key, put.Value = nil, nil
+		response, err = w.try(ctx, group)
 	}
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return response.GetHeader().GetRevision(), nil
+	return response.GetHeader().GetRevision(), changed(response), nil
+}
+
+// changed says whether a transaction changed anything.
+func changed(response *pb.TxnResponse) bool {
+	for _, r := range response.GetResponses() {
+		switch {
+		case r.GetResponsePut() != nil,
+			r.GetResponseTxn().GetSucceeded(),
+			r.GetResponseDeleteRange().GetDeleted() > 0:
+			return true
+		}
+	}
+	return false
+}
+
+func (w *writer) try(ctx context.Context, group []*pending) (*pb.TxnResponse, error) {
+	if err := w.build(ctx, group); err != nil {
+		return nil, err
+	}
+	response, err := w.s.etcd.kv.Txn(ctx, &w.request)
+	for _, put := range w.puts {
+		if put.Key == nil {
+			break
+		}
+		put.Key, put.Value = nil, nil
+	}
+	return response, err
+}
+
+// build makes the request of group.
+func (w *writer) build(ctx context.Context, group []*pending) error {
+	w.used, w.request.Success = w.used[:0], w.request.Success[:0]
+	plain := 0
+	for _, p := range group {
+		for i := range p.ops {
+			op := &p.ops[i]
+			id, err := w.lease(ctx, op.TTL)
+			if err != nil {
+				return err
+			}
+			if op.Once || op.Value == nil {
+				w.request.Success = append(w.request.Success, op.request(op.name, id))
+				continue
+			}
+			put := w.puts[plain]
+			put.Key, put.Value, put.Lease = []byte(op.name), op.Value, id
+			w.request.Success = append(w.request.Success, w.plain[plain])
+			plain++
+		}
+	}
+	return nil
+}
+
+// lease returns a lease for a key that is kept so long, and notes its use; 0 where it
+// is kept for good.
+func (w *writer) lease(ctx context.Context, ttl time.Duration) (int64, error) {
+	id, err := w.s.leases.get(ctx, ttl)
+	if err == nil && (len(w.used) == 0 || w.used[len(w.used)-1] != id) {
+		w.used = append(w.used, id)
+	}
+	return id, err
 }
 
 func latest(group []*pending) time.Time {

@@ -9,69 +9,70 @@ import (
 	"github.com/netchecker/netchecker/server/fleet"
 )
 
-// shortGap is how many proofs may be missing before a gap counts against Steady.
+// shortGap is how many confirmations may be missing before a gap counts against
+// Unbroken.
 const shortGap = 3
 
-// currency is how current the view is known to be.
-type currency struct {
+// freshness is how current the views are known to be.
+type freshness struct {
 	// limit is the age from which on the view is not current.
 	limit time.Duration
 	now   func() time.Time
 
 	mu   sync.Mutex
-	last fleet.Currency
+	last fleet.Freshness
 	err  error
 }
 
-func newCurrency(limit time.Duration, now func() time.Time) *currency {
-	return &currency{limit: limit, now: now, err: errNotRead}
+func newFreshness(limit time.Duration, now func() time.Time) *freshness {
+	return &freshness{limit: limit, now: now, err: errNotRead}
 }
 
-// proveEvery is the time between two proofs.
-func (c *currency) proveEvery() time.Duration { return min(time.Second, c.limit/4) }
+// confirmEvery is the time between two confirmations.
+func (c *freshness) confirmEvery() time.Duration { return min(time.Second, c.limit/4) }
 
 // confirm notes that the view has all that was committed before asOf. Where the
 // time since the last confirmation was too long, whether etcd or this process was
 // away, listening begins now.
-func (c *currency) confirm(asOf time.Time) {
+func (c *freshness) confirm(asOf time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	gap := asOf.Sub(c.last.AsOf)
 	if c.last.AsOf.IsZero() || gap > c.limit {
-		c.last.Since, c.last.Steady = c.now(), c.now()
+		c.last.Since, c.last.Unbroken = c.now(), c.now()
 	}
-	if gap > shortGap*c.proveEvery() {
-		c.last.Steady = c.now()
+	if gap > shortGap*c.confirmEvery() {
+		c.last.Unbroken = c.now()
 	}
 	c.last.AsOf, c.err = asOf, nil
 }
 
 // lose notes that the view is worth nothing, because etcd has another history.
-func (c *currency) lose(err error) {
+func (c *freshness) lose(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.last, c.err = fleet.Currency{}, err
+	c.last, c.err = fleet.Freshness{}, err
 }
 
-func (c *currency) fail(err error) {
+func (c *freshness) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.err = err
 }
 
-func (c *currency) get() fleet.Currency {
+func (c *freshness) get() fleet.Freshness {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.blind() {
-		return fleet.Currency{AsOf: c.last.AsOf}
+		return fleet.Freshness{AsOf: c.last.AsOf}
 	}
 	return c.last
 }
 
 // blind is called with c.mu held.
-func (c *currency) blind() bool { return c.last.AsOf.IsZero() || c.now().Sub(c.last.AsOf) > c.limit }
+func (c *freshness) blind() bool { return c.last.AsOf.IsZero() || c.now().Sub(c.last.AsOf) > c.limit }
 
-func (c *currency) trouble() string {
+func (c *freshness) trouble() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -84,13 +85,14 @@ func (c *currency) trouble() string {
 	return fmt.Sprintf("%v: nothing heard for %v", ErrUnavailable, c.now().Sub(c.last.AsOf).Round(100*time.Millisecond))
 }
 
-// probe proves about once a second how current the view is, until ctx ends.
-func (s *Store) probe(ctx context.Context) {
-	ticker := time.NewTicker(s.currency.proveEvery())
+// keepConfirming confirms about once a second how current the views are, until ctx
+// ends.
+func (s *Store) keepConfirming(ctx context.Context) {
+	ticker := time.NewTicker(s.freshness.confirmEvery())
 	defer ticker.Stop()
 	for {
-		s.proveOnce(ctx)
-		s.view.signal()
+		s.confirmOnce(ctx)
+		s.changed.Send()
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -99,35 +101,35 @@ func (s *Store) probe(ctx context.Context) {
 	}
 }
 
-func (s *Store) proveOnce(ctx context.Context) {
+func (s *Store) confirmOnce(ctx context.Context) {
 	began := s.cfg.Now()
-	answers, err := s.prove(ctx)
+	answers, err := s.confirm(ctx)
 	if err == nil {
-		s.currency.confirm(began)
+		s.freshness.confirm(began)
 		return
 	}
-	s.currency.fail(err)
+	s.freshness.fail(err)
 	// Etcd answers, but the watch does not tell what it should: another may.
 	if answers && s.follower.stuckFor(s.cfg.Now()) > s.cfg.PingTimeout {
 		s.follower.renew()
 	}
 }
 
-// prove returns nil if the view has all that was committed before the call;
+// confirm returns nil if the views have all that was committed before the call;
 // answers says whether etcd answered at all. It takes half of PingTimeout at most,
 // so that a second attempt, maybe at another member of etcd, comes in time.
-func (s *Store) prove(ctx context.Context) (answers bool, err error) {
+func (s *Store) confirm(ctx context.Context) (answers bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.PingTimeout/2)
 	defer cancel()
-	cluster, position, loaded := s.follower.known()
+	cluster, progress, loaded := s.follower.known()
 	header, err := s.etcd.revision(ctx, s.tree)
 	if err != nil {
 		return false, err
 	}
-	if loaded && (header.GetClusterId() != cluster || header.GetRevision() < position) {
+	if loaded && (header.GetClusterId() != cluster || header.GetRevision() < progress) {
 		s.follower.wentBack()
-		err := fmt.Errorf("etcd was at revision %d and is at %d now: it was set back or replaced, and is read anew", position, header.GetRevision())
-		s.currency.lose(err)
+		err := fmt.Errorf("etcd was at revision %d and is at %d now: it was set back or replaced, and is read anew", progress, header.GetRevision())
+		s.freshness.lose(err)
 		return true, err
 	}
 	return true, s.follower.reach(ctx, header.GetRevision())

@@ -13,7 +13,7 @@ import (
 func (f *follower) at() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.position
+	return f.progress
 }
 
 // move notes that all was told up to revision, by events or by a confirmation of
@@ -25,7 +25,7 @@ func (f *follower) move(revision int64, events bool) {
 		f.events = max(f.events, revision)
 	}
 	if f.events >= f.floor || revision <= f.events {
-		f.position = max(f.position, revision)
+		f.progress = max(f.progress, revision)
 	}
 	f.err, f.heard = nil, f.now()
 	f.wake()
@@ -110,12 +110,12 @@ func (f *follower) takeReload() bool {
 	return reload
 }
 
-// known is the cluster that was read and the position in its history; ok is
+// known is the cluster that was read and the progress in its history; ok is
 // false where nothing was read yet.
-func (f *follower) known() (cluster uint64, position int64, ok bool) {
+func (f *follower) known() (cluster uint64, progress int64, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.cluster, f.position, f.loaded
+	return f.cluster, f.progress, f.loaded
 }
 
 // progressEvery is how often the watch is asked where it is. Etcd leaves a
@@ -131,7 +131,7 @@ func (f *follower) reach(ctx context.Context, revision int64) error {
 	asked := context.Context(nil)
 	for {
 		f.mu.Lock()
-		done := f.loaded && f.position >= revision
+		done := f.loaded && f.progress >= revision
 		moved, watch := f.moved, f.watch
 		f.mu.Unlock()
 		if done {
@@ -171,5 +171,5 @@ func (f *follower) missing(revision int64) error {
 	case !f.loaded:
 		return errNotRead
 	}
-	return fmt.Errorf("%w: its watch is at revision %d and should be at %d", ErrUnavailable, f.position, revision)
+	return fmt.Errorf("%w: its watch is at revision %d and should be at %d", ErrUnavailable, f.progress, revision)
 }

@@ -11,7 +11,7 @@ func newTestFollower() *follower { return &follower{now: time.Now, moved: make(c
 
 // read makes f one that has read the tree at revision 10.
 func (f *follower) read() {
-	f.loaded, f.position, f.events, f.floor = true, 10, 10, 9
+	f.loaded, f.progress, f.events, f.floor = true, 10, 10, 9
 }
 
 func TestProgressIsNotBelievedBeforeTheEventsThatAreKnown(t *testing.T) {

@@ -12,7 +12,7 @@ func TestListeningBeginsAnewAfterEachGap(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
 	now := start
-	c := newCurrency(5*time.Second, func() time.Time { return now })
+	c := newFreshness(5*time.Second, func() time.Time { return now })
 	if since, trouble := c.get().Since, c.trouble(); !since.IsZero() || trouble != "the reports have not been read from etcd yet" {
 		t.Errorf("before anything was read: %v, %q", since, trouble)
 	}
@@ -41,11 +41,11 @@ func TestListeningBeginsAnewAfterEachGap(t *testing.T) {
 	}
 }
 
-func TestAShortGapIsNoSteadyListening(t *testing.T) {
+func TestAShortGapIsNoUnbrokenListening(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
 	now := start
-	c := newCurrency(20*time.Second, func() time.Time { return now })
+	c := newFreshness(20*time.Second, func() time.Time { return now })
 	for _, step := range []struct{ at, since, steady time.Duration }{
 		{1 * time.Second, 1 * time.Second, 1 * time.Second},
 		{3 * time.Second, 1 * time.Second, 1 * time.Second},
@@ -55,12 +55,12 @@ func TestAShortGapIsNoSteadyListening(t *testing.T) {
 	} {
 		now = start.Add(step.at)
 		c.confirm(now)
-		if got := c.get(); got.Since.Sub(start) != step.since || got.Steady.Sub(start) != step.steady {
-			t.Errorf("after %v: since %v, steady %v; want %v, %v", step.at, got.Since.Sub(start), got.Steady.Sub(start), step.since, step.steady)
+		if got := c.get(); got.Since.Sub(start) != step.since || got.Unbroken.Sub(start) != step.steady {
+			t.Errorf("after %v: since %v, steady %v; want %v, %v", step.at, got.Since.Sub(start), got.Unbroken.Sub(start), step.since, step.steady)
 		}
 	}
 	c.lose(errors.New("another history"))
-	if got := c.get(); got != (fleet.Currency{}) {
+	if got := c.get(); got != (fleet.Freshness{}) {
 		t.Errorf("after it was lost: %v", got)
 	}
 }
@@ -68,7 +68,7 @@ func TestAShortGapIsNoSteadyListening(t *testing.T) {
 func TestTroubleIsToldOnlyWhileTheViewIsOld(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	c := newCurrency(5*time.Second, func() time.Time { return now })
+	c := newFreshness(5*time.Second, func() time.Time { return now })
 	c.confirm(now)
 	c.fail(errors.New("out"))
 	now = now.Add(5 * time.Second)
