@@ -1,13 +1,15 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 )
 
-// Bounds of what Decode accepts. They are far above what a node with hundreds
-// of pods sends (one interface a pod) and keep what a hostile body can cost in
-// proportion to its size.
+// Bounds of what is read. They are far above what a node with hundreds of pods
+// sends (one interface a pod) and keep what a hostile body can cost in proportion
+// to its size.
 const (
 	// MaxEntries bounds each of nslookup and ips.
 	MaxEntries = 1024
@@ -15,6 +17,8 @@ const (
 	MaxValues = 256
 	// MaxProbes bounds network_probes.
 	MaxProbes = 256
+	// MaxTopics bounds understands, and the news of a reply.
+	MaxTopics = 16
 	// MaxTotal bounds the keys of a body and the entries, values and probes under
 	// them together, those that a repeated key replaces included.
 	MaxTotal = 16384
@@ -32,42 +36,92 @@ const (
 // Decode says whether data has the shape of a report; [Report.Validate] says
 // whether its fields make sense.
 func Decode(data []byte) (Report, error) {
-	d := decoder{scanner: scanner{data: data}}
-	if err := d.decode(); err != nil {
+	var r Report
+	fields := fieldsOf(&r, nil, nil)
+	if err := decode(data, fields[:], wire); err != nil {
 		return Report{}, err
 	}
-	return d.rec.Report, nil
+	return r, nil
 }
 
 // DecodeRecord reads what AppendRecord wrote, under the bounds of Decode.
 func DecodeRecord(data []byte) (Record, error) {
-	d := decoder{scanner: scanner{data: data}, stored: true}
-	if err := d.decode(); err != nil {
+	var r Record
+	fields := fieldsOf(&r.Report, &r.LastUpdated, nil)
+	if err := decode(data, fields[:], stored); err != nil {
 		return Record{}, err
 	}
-	return d.rec, nil
+	return r, nil
 }
 
 type decoder struct {
 	scanner
-	rec Record
-	// stored says that last_updated is ours; from an agent it is an unknown key.
-	stored bool
+	// as is the rendering that is read.
+	as rendering
 	// total counts towards MaxTotal.
 	total int
 }
 
-func (d *decoder) decode() error {
+// decode reads an object into fields.
+func decode(data []byte, fields []field, as rendering) error {
+	d := decoder{scanner: scanner{data: data}, as: as}
 	if d.end() {
 		return &FieldError{Field: "body", Reason: "is empty; it should be a JSON object"}
 	}
-	if err := d.object(d.member); err != nil {
+	if err := d.members(fields); err != nil {
 		return at("body", err)
 	}
 	if !d.end() {
 		return at("body", d.unexpected("the end of the JSON"))
 	}
 	return nil
+}
+
+// members reads an object into fields and skips the keys that they do not have.
+func (d *decoder) members(fields []field) error {
+	next := 0
+	return d.object(func(key text) error {
+		if err := d.count(); err != nil {
+			return atKey(key, err)
+		}
+		i := find(fields, d.as, next, key)
+		if i < 0 {
+			return atKey(key, d.skip())
+		}
+		next = i + 1
+		if err := d.value(fields[i].at); err != nil {
+			// The error gets a copy: a reference into the table would move all of it to
+			// the heap.
+			return at(strings.Clone(fields[i].key), err)
+		}
+		return nil
+	})
+}
+
+// find is the index of the field that has key in a rendering, -1 if none has. It
+// looks from next on, since most objects have their keys in the table's order.
+func find(fields []field, as rendering, next int, key text) int {
+	if key.plain {
+		for range fields {
+			if next == len(fields) {
+				next = 0
+			}
+			if f := &fields[next]; f.key == string(key.raw) && f.in&as != 0 {
+				return next
+			}
+			next++
+		}
+	}
+	// The long s and the Kelvin sign are a case of s and k, as Unicode and
+	// encoding/json have it.
+	var buf [64]byte
+	said, _ := key.bytes(buf[:])
+	for i := range fields {
+		if f := &fields[i]; f.in&as != 0 && bytes.EqualFold([]byte(f.key), said) {
+			return i
+		}
+	}
+	return -1
 }
 
 // at puts field before the path of a FieldError, unless "body" is all that is
@@ -95,102 +149,21 @@ func atKey(key text, err error) error {
 		return nil
 	}
 	said, _ := key.bytes(nil)
-	return at(fmt.Sprintf("[%q]", shown(said)), err)
+	return at(fmt.Sprintf("[%q]", cut(said)), err)
 }
 
-// member reads the value of one key of the report.
-func (d *decoder) member(key text) error {
-	var buf [24]byte
-	name := key.fold(buf[:0])
-	if err := d.count(); err != nil {
-		return atKey(key, err)
+// storedExtra is how many keys AppendRecord may write that a report, which was
+// within MaxTotal, did not have: those of its probes and its own.
+const storedExtra = MaxProbes*9 + 64
+
+// count adds one to what MaxTotal bounds.
+func (d *decoder) count() error {
+	most := MaxTotal
+	if d.as == stored {
+		most += storedExtra
 	}
-	r := &d.rec.Report
-	var err error
-	switch string(name) {
-	case "report_interval":
-		err = d.readInt(&r.ReportInterval)
-	case "nodename":
-		err = d.readString(&r.NodeName)
-	case "podname":
-		err = d.readString(&r.PodName)
-	case "namespace":
-		err = d.readString(&r.Namespace)
-	case "network":
-		err = d.readString((*string)(&r.Network))
-	case "hostdate":
-		err = d.readTime(&r.HostDate)
-	case "uptime":
-		err = d.readUint(&r.Uptime)
-	case "nslookup":
-		r.NSLookup, err = d.readMap()
-	case "ips":
-		r.IPs, err = d.readMap()
-	case "addresses":
-		r.Addresses, err = d.readStrings()
-	case "network_probes":
-		r.NetworkProbes, err = d.readProbes()
-	case "zero_extender":
-		err = d.padding()
-	case "last_updated":
-		if d.stored {
-			err = d.readTime(&d.rec.LastUpdated)
-		} else {
-			err = d.skip(2)
-		}
-	default:
-		return atKey(key, d.skip(2))
-	}
-	if err != nil {
-		return at(string(name), err)
+	if d.total++; d.total > most {
+		return bad("is one too many; a report should have at most %d keys, entries, values and probes together", MaxTotal)
 	}
 	return nil
-}
-
-// probeMember reads the value of one key of a probe result.
-func (d *decoder) probeMember(p *ProbeResult, key text) error {
-	var buf [24]byte
-	var field string
-	var to *int64
-	switch string(key.fold(buf[:0])) {
-	case "url":
-		if err := d.readString(&p.URL); err != nil {
-			return at("URL", err)
-		}
-		return nil
-	case "connectionresult":
-		field, to = "ConnectionResult", &p.ConnectionResult
-	case "httpcode":
-		field, to = "HTTPCode", &p.HTTPCode
-	case "total":
-		field, to = "Total", &p.Total
-	case "contenttransfer":
-		field, to = "ContentTransfer", &p.ContentTransfer
-	case "tcpconnection":
-		field, to = "TCPConnection", &p.TCPConnection
-	case "dnslookup":
-		field, to = "DNSLookup", &p.DNSLookup
-	case "connect":
-		field, to = "Connect", &p.Connect
-	case "serverprocessing":
-		field, to = "ServerProcessing", &p.ServerProcessing
-	default:
-		return atKey(key, d.skip(4))
-	}
-	if err := d.readInt(to); err != nil {
-		return at(field, err)
-	}
-	return nil
-}
-
-// storedExtra is how many keys AppendRecord may write that the report, which was
-// within MaxTotal, did not have.
-const storedExtra = 64
-
-// most is the bound of total.
-func (d *decoder) most() int {
-	if d.stored {
-		return MaxTotal + MaxProbes*9 + storedExtra
-	}
-	return MaxTotal
 }

@@ -4,75 +4,102 @@ import (
 	"slices"
 	"strconv"
 	"time"
-	"unicode/utf8"
 )
 
-// Append appends r as an agent posts it. padding is the number of zeros in
-// zero_extender, which takes 2*padding+1 bytes (2 for none): it makes a report
+// Append appends r as an agent posts it. zeros is the number of zeros in
+// zero_extender, which takes 2*zeros+1 bytes (2 for none): it makes a report
 // larger than the MTU, so that a path that drops large packets is seen.
-func Append(dst []byte, r *Report, padding int) []byte {
-	dst = appendHead(dst, r)
-	dst = append(dst, `,"nslookup":`...)
-	dst = appendMap(dst, r.NSLookup)
-	dst = append(dst, `,"ips":`...)
-	dst = appendMap(dst, r.IPs)
-	dst = append(dst, `,"network_probes":`...)
-	dst = appendProbes(dst, r.NetworkProbes)
-	dst = appendTail(dst, r)
-	dst = append(dst, `,"zero_extender":[`...)
-	for i := range padding {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, '0')
-	}
-	return append(dst, `]}`...)
+func Append(dst []byte, r *Report, zeros int) []byte {
+	fields := fieldsOf(r, nil, (*padding)(&zeros))
+	return appendFields(dst, fields[:], wire)
 }
 
-// AppendRecord appends r as the server stores it and gives it back: the keys of
-// the original server in its order, then netchecker's own where they are known.
+// AppendRecord appends r as the server stores it: all that it knows.
 func AppendRecord(dst []byte, r *Record) []byte {
-	dst = appendHead(dst, &r.Report)
-	dst = append(dst, `,"last_updated":`...)
-	dst = appendTime(dst, r.LastUpdated)
-	dst = append(dst, `,"nslookup":`...)
-	dst = appendMap(dst, r.NSLookup)
-	dst = append(dst, `,"network_probes":`...)
-	dst = appendProbes(dst, r.NetworkProbes)
-	dst = append(dst, `,"ips":`...)
-	dst = appendMap(dst, r.IPs)
-	dst = appendTail(dst, &r.Report)
+	fields := fieldsOf(&r.Report, &r.LastUpdated, nil)
+	return appendFields(dst, fields[:], stored)
+}
+
+// AppendShown appends r as the API shows it to readers: the keys of the original
+// server in its order, then netchecker's own where there is something to tell,
+// and nothing of what is between agent and server alone.
+func AppendShown(dst []byte, r *Record) []byte {
+	fields := fieldsOf(&r.Report, &r.LastUpdated, nil)
+	return appendFields(dst, fields[:], shown)
+}
+
+// appendFields appends an object of the fields that a rendering has.
+func appendFields(dst []byte, fields []field, as rendering) []byte {
+	dst = append(dst, '{')
+	more := false
+	for i := range fields {
+		f := &fields[i]
+		if f.in&as == 0 || f.in&optional != 0 && empty(f.at) {
+			continue
+		}
+		if more {
+			dst = append(dst, ',')
+		}
+		more = true
+		dst = append(dst, '"')
+		dst = append(dst, f.key...)
+		dst = append(dst, '"', ':')
+		dst = appendValue(dst, f.at, as)
+	}
 	return append(dst, '}')
 }
 
-func appendHead(dst []byte, r *Report) []byte {
-	dst = append(dst, `{"report_interval":`...)
-	dst = strconv.AppendInt(dst, r.ReportInterval, 10)
-	dst = append(dst, `,"nodename":`...)
-	dst = AppendString(dst, r.NodeName)
-	dst = append(dst, `,"podname":`...)
-	dst = AppendString(dst, r.PodName)
-	dst = append(dst, `,"hostdate":`...)
-	dst = appendTime(dst, r.HostDate)
-	dst = append(dst, `,"uptime":`...)
-	return strconv.AppendUint(dst, r.Uptime, 10)
+// empty says whether an optional field has nothing to tell.
+func empty(of any) bool {
+	switch of := of.(type) {
+	case *string:
+		return *of == ""
+	case *time.Duration:
+		return of.Milliseconds() == 0
+	case *[]string:
+		return len(*of) == 0
+	case *map[string]string:
+		return len(*of) == 0
+	case *Delivery:
+		return empty(&of.Lookup) && empty(&of.LookupError)
+	}
+	panic("report: a table has an optional field of a type that is never empty")
 }
 
-// appendTail appends the keys that the original agents do not know, where set.
-func appendTail(dst []byte, r *Report) []byte {
-	if r.Namespace != "" {
-		dst = append(dst, `,"namespace":`...)
-		dst = AppendString(dst, r.Namespace)
+// appendValue appends what a field points to.
+func appendValue(dst []byte, of any, as rendering) []byte {
+	switch of := of.(type) {
+	case *int64:
+		return strconv.AppendInt(dst, *of, 10)
+	case *uint64:
+		return strconv.AppendUint(dst, *of, 10)
+	case *string:
+		return AppendString(dst, *of)
+	case *time.Time:
+		return appendTime(dst, *of)
+	case *time.Duration:
+		return strconv.AppendInt(dst, of.Milliseconds(), 10)
+	case *[]string:
+		return appendStrings(dst, *of)
+	case *map[string][]string:
+		return appendMap(dst, *of, appendStrings)
+	case *map[string]string:
+		return appendMap(dst, *of, AppendString)
+	case *[]ProbeResult:
+		return appendProbes(dst, *of, as)
+	case *Delivery:
+		fields := of.fields()
+		return appendFields(dst, fields[:], as)
+	case *[]News:
+		return appendNews(dst, *of)
+	case *rawObject:
+		return appendRaw(dst, *of)
+	case *rawValue:
+		return appendRaw(dst, *of)
+	case *padding:
+		return appendPadding(dst, *of)
 	}
-	if r.Network != Unknown {
-		dst = append(dst, `,"network":`...)
-		dst = AppendString(dst, string(r.Network))
-	}
-	if len(r.Addresses) > 0 {
-		dst = append(dst, `,"addresses":`...)
-		dst = appendStrings(dst, r.Addresses)
-	}
-	return dst
+	panic("report: a table has a field of a type that cannot be written")
 }
 
 func appendTime(dst []byte, t time.Time) []byte {
@@ -82,7 +109,7 @@ func appendTime(dst []byte, t time.Time) []byte {
 }
 
 // appendMap appends m with its keys in order, null where it is nil.
-func appendMap(dst []byte, m map[string][]string) []byte {
+func appendMap[V any](dst []byte, m map[string]V, value func([]byte, V) []byte) []byte {
 	if m == nil {
 		return append(dst, "null"...)
 	}
@@ -99,7 +126,7 @@ func appendMap(dst []byte, m map[string][]string) []byte {
 		}
 		dst = AppendString(dst, key)
 		dst = append(dst, ':')
-		dst = appendStrings(dst, m[key])
+		dst = value(dst, m[key])
 	}
 	return append(dst, '}')
 }
@@ -118,7 +145,7 @@ func appendStrings(dst []byte, list []string) []byte {
 	return append(dst, ']')
 }
 
-func appendProbes(dst []byte, list []ProbeResult) []byte {
+func appendProbes(dst []byte, list []ProbeResult, as rendering) []byte {
 	if list == nil {
 		return append(dst, "null"...)
 	}
@@ -127,70 +154,41 @@ func appendProbes(dst []byte, list []ProbeResult) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		p := &list[i]
-		dst = append(dst, `{"URL":`...)
-		dst = AppendString(dst, p.URL)
-		for _, f := range [...]struct {
-			key   string
-			value int64
-		}{
-			{`,"ConnectionResult":`, p.ConnectionResult},
-			{`,"HTTPCode":`, p.HTTPCode},
-			{`,"Total":`, p.Total},
-			{`,"ContentTransfer":`, p.ContentTransfer},
-			{`,"TCPConnection":`, p.TCPConnection},
-			{`,"DNSLookup":`, p.DNSLookup},
-			{`,"Connect":`, p.Connect},
-			{`,"ServerProcessing":`, p.ServerProcessing},
-		} {
-			dst = append(dst, f.key...)
-			dst = strconv.AppendInt(dst, f.value, 10)
-		}
-		dst = append(dst, '}')
+		fields := list[i].fields()
+		dst = appendFields(dst, fields[:], as)
 	}
 	return append(dst, ']')
 }
 
-// AppendString appends s as a JSON string (RFC 8259, section 7). Bytes that are
-// no UTF-8 become U+FFFD.
-func AppendString(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' {
-				i++
-				continue
-			}
-			dst = append(dst, s[start:i]...)
-			switch c {
-			case '"', '\\':
-				dst = append(dst, '\\', c)
-			case '\n':
-				dst = append(dst, '\\', 'n')
-			case '\r':
-				dst = append(dst, '\\', 'r')
-			case '\t':
-				dst = append(dst, '\\', 't')
-			default:
-				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			}
-			i++
-			start = i
-			continue
+func appendNews(dst []byte, list []News) []byte {
+	dst = append(dst, '{')
+	for i := range list {
+		if i > 0 {
+			dst = append(dst, ',')
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 {
-			dst = append(dst, s[start:i]...)
-			dst = append(dst, "\uFFFD"...)
-			i++
-			start = i
-			continue
-		}
-		i += size
+		dst = AppendString(dst, list[i].Topic)
+		dst = append(dst, ':')
+		fields := list[i].fields()
+		dst = appendFields(dst, fields[:], wire)
 	}
-	dst = append(dst, s[start:]...)
-	return append(dst, '"')
+	return append(dst, '}')
+}
+
+// appendRaw appends JSON as it is, null for none.
+func appendRaw(dst, raw []byte) []byte {
+	if raw == nil {
+		return append(dst, "null"...)
+	}
+	return append(dst, raw...)
+}
+
+func appendPadding(dst []byte, zeros padding) []byte {
+	dst = append(dst, '[')
+	for i := range zeros {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '0')
+	}
+	return append(dst, ']')
 }

@@ -61,6 +61,35 @@ func TestAppendRecordHasTheKeysOfTheOriginalServerInItsOrder(t *testing.T) {
 	}
 }
 
+// tellingRecord has all that an agent can tell.
+func tellingRecord() report.Record {
+	r := fullRecord()
+	r.UID = "2a9a1c6e-95f5-4cb4-a4f5-0f6a8f2f9d11"
+	r.BootID = "00c0ffee00c0ffee"
+	r.Clock = 90*time.Second + 5*time.Millisecond
+	r.Understands = map[string]string{"mesh": "17", "checks": ""}
+	r.Delivery = report.Delivery{Lookup: time.Second, LookupError: "no such host"}
+	return r
+}
+
+func TestWhatIsBetweenAgentAndServerIsStoredAndNotShown(t *testing.T) {
+	full, telling := fullRecord(), tellingRecord()
+	const between = `,"pod_uid":"2a9a1c6e-95f5-4cb4-a4f5-0f6a8f2f9d11","boot_id":"00c0ffee00c0ffee","clock_ms":90005,` +
+		`"understands":{"checks":"","mesh":"17"}`
+	const delivery = `,"delivery":{"lookup_ms":1000,"lookup_error":"no such host"}}`
+	old := strings.TrimSuffix(string(report.AppendRecord(nil, &full)), "}")
+	if got, want := string(report.AppendRecord(nil, &telling)), old+between+delivery; got != want {
+		t.Errorf("stored as %s\nwant %s", got, want)
+	}
+	if got, want := string(report.AppendShown(nil, &telling)), old+delivery; got != want {
+		t.Errorf("shown as %s\nwant %s", got, want)
+	}
+	back, err := report.DecodeRecord([]byte(old + between + delivery))
+	if err != nil || !reflect.DeepEqual(back, telling) {
+		t.Errorf("read back: %v, got %#v\nwant %#v", err, back, telling)
+	}
+}
+
 func TestAppendIsReadBackByDecode(t *testing.T) {
 	want := fullRecord().Report
 	for _, padding := range []int{0, 1, 1500} {

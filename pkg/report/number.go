@@ -47,17 +47,20 @@ func (s *scanner) digits() bool {
 // knows neither a plus sign nor leading zeros: -9223372036854775808.
 const longest = 20
 
-func (s *scanner) int64() (int64, error) {
+func (s *scanner) int64() (int64, error) { return s.whole(math.MinInt64, math.MaxInt64) }
+
+// whole reads a whole number from least to most.
+func (s *scanner) whole(least, most int64) (int64, error) {
 	digits, integer, err := s.number("a number")
 	if err != nil {
 		return 0, err
 	}
 	if integer && len(digits) <= longest {
-		if n, err := strconv.ParseInt(string(digits), 10, 64); err == nil {
+		if n, err := strconv.ParseInt(string(digits), 10, 64); err == nil && least <= n && n <= most {
 			return n, nil
 		}
 	}
-	return 0, bad("is %s; it should be a whole number from %d to %d", shown(digits), math.MinInt64, math.MaxInt64)
+	return 0, bad("is %s; it should be a whole number from %d to %d", cut(digits), least, most)
 }
 
 func (s *scanner) uint64() (uint64, error) {
@@ -70,7 +73,7 @@ func (s *scanner) uint64() (uint64, error) {
 			return n, nil
 		}
 	}
-	return 0, bad("is %s; it should be a whole number from 0 to %d", shown(digits), uint64(math.MaxUint64))
+	return 0, bad("is %s; it should be a whole number from 0 to %d", cut(digits), uint64(math.MaxUint64))
 }
 
 // zeros is what padding consists of, as much as is compared at once.

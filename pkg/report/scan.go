@@ -13,6 +13,8 @@ import (
 type scanner struct {
 	data []byte
 	pos  int
+	// depth is how many objects and arrays are open.
+	depth int
 }
 
 // bad is an error without a field yet.
@@ -49,8 +51,8 @@ func found(b []byte) string {
 	return strconv.QuoteRune(r)
 }
 
-// shown shortens what is quoted back in an error.
-func shown[T string | []byte](v T) string {
+// cut shortens what is quoted back in an error.
+func cut[T string | []byte](v T) string {
 	const most = 40
 	text := string(v[:min(len(v), most+1)])
 	if len(text) <= most {
@@ -100,14 +102,35 @@ func (s *scanner) literal(word string) bool {
 // null consumes a null if it comes next.
 func (s *scanner) null() bool { return s.literal("null") }
 
+// maxDepth bounds the nesting of objects and arrays, the outermost being the
+// first.
+const maxDepth = 32
+
+// open consumes the beginning of an object or array.
+func (s *scanner) open(c byte, want string) error {
+	if !s.take(c) {
+		return s.unexpected(want)
+	}
+	if s.depth++; s.depth > maxDepth {
+		return bad("is nested more than %d deep", maxDepth)
+	}
+	return nil
+}
+
+// close consumes the end of an object or array if it comes next.
+func (s *scanner) close(c byte) bool {
+	if !s.take(c) {
+		return false
+	}
+	s.depth--
+	return true
+}
+
 // object reads an object and calls member for each key; member must consume the
 // value.
 func (s *scanner) object(member func(key text) error) error {
-	if !s.take('{') {
-		return s.unexpected("an object")
-	}
-	if s.take('}') {
-		return nil
+	if err := s.open('{', "an object"); err != nil || s.close('}') {
+		return err
 	}
 	for {
 		key, err := s.text("a key in double quotes")
@@ -123,7 +146,7 @@ func (s *scanner) object(member func(key text) error) error {
 		if s.take(',') {
 			continue
 		}
-		if s.take('}') {
+		if s.close('}') {
 			return nil
 		}
 		return s.unexpected("a comma or the end of the object")
@@ -133,11 +156,8 @@ func (s *scanner) object(member func(key text) error) error {
 // array reads an array and calls element for each index; element must consume
 // the value.
 func (s *scanner) array(element func(i int) error) error {
-	if !s.take('[') {
-		return s.unexpected("an array")
-	}
-	if s.take(']') {
-		return nil
+	if err := s.open('[', "an array"); err != nil || s.close(']') {
+		return err
 	}
 	for i := 0; ; i++ {
 		if err := element(i); err != nil {
@@ -146,29 +166,20 @@ func (s *scanner) array(element func(i int) error) error {
 		if s.take(',') {
 			continue
 		}
-		if s.take(']') {
+		if s.close(']') {
 			return nil
 		}
 		return s.unexpected("a comma or the end of the array")
 	}
 }
 
-// maxDepth bounds the nesting of objects and arrays, the report itself being
-// the first.
-const maxDepth = 32
-
-// skip consumes any value and builds nothing. depth is the nesting that the
-// value would have if it is an object or an array.
-func (s *scanner) skip(depth int) error {
-	c := s.peek()
-	if (c == '{' || c == '[') && depth > maxDepth {
-		return bad("is nested more than %d deep", maxDepth)
-	}
-	switch c {
+// skip consumes any value and builds nothing.
+func (s *scanner) skip() error {
+	switch s.peek() {
 	case '{':
-		return s.object(func(text) error { return s.skip(depth + 1) })
+		return s.object(func(text) error { return s.skip() })
 	case '[':
-		return s.array(func(int) error { return s.skip(depth + 1) })
+		return s.array(func(int) error { return s.skip() })
 	case '"':
 		_, err := s.text("a string")
 		return err

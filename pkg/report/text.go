@@ -122,38 +122,46 @@ func unit(b []byte) (rune, bool) {
 	return r, true
 }
 
-// fold appends what t says in lower case, or nothing if that does not fit in
-// dst: no key that is known is that long. The long s and the Kelvin sign are a
-// case of s and k, as Unicode and encoding/json have it.
-func (t text) fold(dst []byte) []byte {
-	var buf [64]byte
-	said, _ := t.bytes(buf[:])
-	for i := 0; i < len(said); {
-		c, size := said[i], 1
-		switch {
-		case len(dst) == cap(dst):
-			return dst[:0]
-		case c >= 'A' && c <= 'Z':
-			c += 'a' - 'A'
-		case c >= utf8.RuneSelf:
-			if c, size = foldRune(said[i:]); size == 0 {
-				return dst[:0]
+// AppendString appends s as a JSON string (RFC 8259, section 7). Bytes that are
+// no UTF-8 become U+FFFD.
+func AppendString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' {
+				i++
+				continue
 			}
+			dst = append(dst, s[start:i]...)
+			switch c {
+			case '"', '\\':
+				dst = append(dst, '\\', c)
+			case '\n':
+				dst = append(dst, '\\', 'n')
+			case '\r':
+				dst = append(dst, '\\', 'r')
+			case '\t':
+				dst = append(dst, '\\', 't')
+			default:
+				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			}
+			i++
+			start = i
+			continue
 		}
-		dst = append(dst, c)
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size == 1 {
+			dst = append(dst, s[start:i]...)
+			dst = append(dst, "\uFFFD"...)
+			i++
+			start = i
+			continue
+		}
 		i += size
 	}
-	return dst
-}
-
-// foldRune is the letter that the rune at the beginning of b is a case of, and
-// the bytes that the rune takes, 0 if it is no letter's.
-func foldRune(b []byte) (letter byte, size int) {
-	switch r, size := utf8.DecodeRune(b); r {
-	case 'ſ':
-		return 's', size
-	case 'K':
-		return 'k', size
-	}
-	return 0, 0
+	dst = append(dst, s[start:]...)
+	return append(dst, '"')
 }

@@ -1,76 +1,107 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 )
 
-func (d *decoder) readInt(to *int64) (err error) {
-	*to = 0
-	if !d.null() {
-		*to, err = d.int64()
+// value reads what a field points to. Null is the zero value.
+func (d *decoder) value(to any) (err error) {
+	switch to := to.(type) {
+	case *int64:
+		*to, err = d.readInt()
+	case *uint64:
+		*to, err = d.readUint()
+	case *string:
+		*to, err = d.readString()
+	case *time.Time:
+		*to, err = d.readTime()
+	case *time.Duration:
+		*to, err = d.readMillis()
+	case *[]string:
+		*to, err = d.readStrings()
+	case *map[string][]string:
+		*to, err = d.readLists()
+	case *map[string]string:
+		*to, err = d.readTopics()
+	case *[]ProbeResult:
+		*to, err = d.readProbes()
+	case *Delivery:
+		*to, err = d.readDelivery()
+	case *[]News:
+		*to, err = d.readNews()
+	case *rawObject:
+		*to, err = d.readBody()
+	case *rawValue:
+		*to, err = d.readRaw()
+	case *padding:
+		err = d.padding()
+	default:
+		panic("report: a table has a field of a type that cannot be read")
 	}
 	return err
 }
 
-func (d *decoder) readUint(to *uint64) (err error) {
-	*to = 0
-	if !d.null() {
-		*to, err = d.uint64()
-	}
-	return err
-}
-
-func (d *decoder) readString(to *string) error {
-	*to = ""
+func (d *decoder) readInt() (int64, error) {
 	if d.null() {
-		return nil
+		return 0, nil
+	}
+	return d.int64()
+}
+
+func (d *decoder) readUint() (uint64, error) {
+	if d.null() {
+		return 0, nil
+	}
+	return d.uint64()
+}
+
+func (d *decoder) readMillis() (time.Duration, error) {
+	if d.null() {
+		return 0, nil
+	}
+	ms, err := d.whole(0, maxMillis)
+	return time.Duration(ms) * time.Millisecond, err
+}
+
+func (d *decoder) readString() (string, error) {
+	if d.null() {
+		return "", nil
 	}
 	t, err := d.text("a string")
 	if err != nil {
-		return err
+		return "", err
 	}
 	var buf [128]byte
 	said, ok := t.bytes(buf[:])
 	if !ok {
-		return bad("is too long; it should have at most %d bytes", MaxString)
+		return "", bad("is too long; it should have at most %d bytes", MaxString)
 	}
-	*to = string(said)
-	return nil
+	return string(said), nil
 }
 
-func (d *decoder) readTime(to *time.Time) error {
-	*to = time.Time{}
+func (d *decoder) readTime() (at time.Time, err error) {
 	if d.null() {
-		return nil
+		return time.Time{}, nil
 	}
 	t, err := d.text("a time as a string")
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	// Like encoding/json, this takes no escapes here. A longer text is no time, and
 	// the error about it, which nobody reads, would hold a copy.
-	if len(t.raw) > MaxString || to.UnmarshalText(t.raw) != nil {
-		return bad("is %q; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z", shown(t.raw))
+	if len(t.raw) > MaxString || at.UnmarshalText(t.raw) != nil {
+		return time.Time{}, bad("is %q; it should be a time as RFC 3339 writes it, such as 2017-11-30T14:54:19Z", cut(t.raw))
 	}
-	return nil
+	return at, nil
 }
 
-// count adds one to what MaxTotal bounds.
-func (d *decoder) count() error {
-	if d.total++; d.total > d.most() {
-		return bad("is one too many; a report should have at most %d keys, entries, values and probes together", MaxTotal)
-	}
-	return nil
-}
-
-// readMap reads an object of arrays of strings, each of which may be null.
-func (d *decoder) readMap() (map[string][]string, error) {
-	if d.null() {
-		return nil, nil
-	}
-	m := map[string][]string{}
-	err := d.object(func(key text) error {
+// entries reads an object whose keys are the sender's choice, at most most of
+// them, or null. value must consume the value of one key; n says how many keys
+// there are.
+func (d *decoder) entries(most int, value func(key string) (n int, err error)) error {
+	return d.object(func(key text) error {
 		var buf [128]byte
 		said, ok := key.bytes(buf[:])
 		if !ok {
@@ -79,15 +110,39 @@ func (d *decoder) readMap() (map[string][]string, error) {
 		if err := d.count(); err != nil {
 			return atKey(key, err)
 		}
-		name := string(said)
-		values, err := d.readStrings()
+		n, err := value(string(said))
 		if err != nil {
 			return atKey(key, err)
 		}
-		if m[name] = values; len(m) > MaxEntries {
-			return bad("has too many entries; it should have at most %d", MaxEntries)
+		if n > most {
+			return bad("has too many entries; it should have at most %d", most)
 		}
 		return nil
+	})
+}
+
+// readLists reads an object of arrays of strings, each of which may be null.
+func (d *decoder) readLists() (map[string][]string, error) {
+	if d.null() {
+		return nil, nil
+	}
+	m := map[string][]string{}
+	err := d.entries(MaxEntries, func(key string) (_ int, err error) {
+		m[key], err = d.readStrings()
+		return len(m), err
+	})
+	return m, err
+}
+
+// readTopics reads an object of strings, or null.
+func (d *decoder) readTopics() (map[string]string, error) {
+	if d.null() {
+		return nil, nil
+	}
+	m := map[string]string{}
+	err := d.entries(MaxTopics, func(key string) (_ int, err error) {
+		m[key], err = d.readString()
+		return len(m), err
 	})
 	return m, err
 }
@@ -100,20 +155,10 @@ func (d *decoder) readStrings() ([]string, error) {
 	}
 	var buf [8]string
 	list := buf[:0]
-	err := d.array(func(i int) error {
-		if i >= MaxValues {
-			return bad("has too many elements; it should have at most %d", MaxValues)
-		}
-		var v string
-		err := d.count()
-		if err == nil {
-			err = d.readString(&v)
-		}
-		if err != nil {
-			return at(fmt.Sprintf("[%d]", i), err)
-		}
+	err := d.elements(MaxValues, func() error {
+		v, err := d.readString()
 		list = append(list, v)
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -129,19 +174,95 @@ func (d *decoder) readProbes() ([]ProbeResult, error) {
 		return nil, nil
 	}
 	list := []ProbeResult{}
-	err := d.array(func(i int) error {
-		if i >= MaxProbes {
-			return bad("has too many elements; it should have at most %d", MaxProbes)
-		}
+	err := d.elements(MaxProbes, func() error {
 		list = append(list, ProbeResult{})
+		if d.null() {
+			return nil
+		}
+		fields := list[len(list)-1].fields()
+		return d.members(fields[:])
+	})
+	return list, err
+}
+
+// elements reads an array of at most most elements; element must consume one.
+func (d *decoder) elements(most int, element func() error) error {
+	return d.array(func(i int) error {
+		if i >= most {
+			return bad("has too many elements; it should have at most %d", most)
+		}
 		err := d.count()
-		if err == nil && !d.null() {
-			err = d.object(func(key text) error { return d.probeMember(&list[i], key) })
+		if err == nil {
+			err = element()
 		}
 		if err != nil {
 			return at(fmt.Sprintf("[%d]", i), err)
 		}
 		return nil
 	})
+}
+
+func (d *decoder) readDelivery() (to Delivery, err error) {
+	if d.null() {
+		return Delivery{}, nil
+	}
+	fields := to.fields()
+	err = d.members(fields[:])
+	return to, err
+}
+
+// readNews reads an object of news by topic, or null. Of a repeated topic the
+// last wins.
+func (d *decoder) readNews() (list []News, err error) {
+	if d.null() {
+		return nil, nil
+	}
+	err = d.entries(MaxTopics, func(topic string) (int, error) {
+		n := News{Topic: topic}
+		fields := n.fields()
+		if err := d.members(fields[:]); err != nil {
+			return 0, err
+		}
+		list = with(list, n)
+		return len(list), nil
+	})
 	return list, err
+}
+
+// with is list with n in the place of the news of its topic, or at the end.
+func with(list []News, n News) []News {
+	for i := range list {
+		if list[i].Topic == n.Topic {
+			list[i] = n
+			return list
+		}
+	}
+	return append(list, n)
+}
+
+// readRaw copies any value as it is written; null is nil.
+func (d *decoder) readRaw() ([]byte, error) {
+	if d.null() {
+		return nil, nil
+	}
+	d.peek()
+	start := d.pos
+	if err := d.skip(); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(d.data[start:d.pos]), nil
+}
+
+// readBody copies an object of at most MaxBody bytes as it is written; null is
+// nil.
+func (d *decoder) readBody() ([]byte, error) {
+	if c := d.peek(); c != '{' && c != 'n' {
+		return nil, d.unexpected("an object")
+	}
+	start := d.pos
+	raw, err := d.readRaw()
+	if d.pos-start > MaxBody {
+		return nil, bad("has %d bytes; it should have at most %d", d.pos-start, MaxBody)
+	}
+	return raw, err
 }
