@@ -1,6 +1,6 @@
-// Package intake takes reports in: is this one acceptable, whose is it, and where
-// is it kept? A report that Accept returned nil for is in the store; one that it
-// refused left no trace.
+// Package intake takes in what agents send: is this report or message acceptable, whose
+// is it, where is it kept, and what is there to say in reply? What Accept and
+// AcceptMessage returned no error for is in the store; what they refused left no trace.
 //
 // Who reports is not proved by anything: whoever reaches the server can report
 // for any pod. What intake does guarantee is that nothing a report says can cost
@@ -50,72 +50,105 @@ type Lister interface {
 	List() *fleet.List
 }
 
-// Intake accepts reports. It is safe for use by many goroutines.
+// Config is what an Intake needs. Kinds and Topics may be empty.
+type Config struct {
+	Store Store
+	Pods  Lister
+	// TTL is how long reports are kept at the least.
+	TTL time.Duration
+	// Kinds are those of the messages that are taken in beside reports.
+	Kinds []Kind
+	// Topics are what replies may tell, in the order of their urgency.
+	Topics []Topic
+	// Now is the clock; both of its readings are used.
+	Now func() time.Time
+}
+
+// Intake accepts reports and messages. It is safe for use by many goroutines.
 type Intake struct {
-	store Store
-	pods  Lister
-	ttl   time.Duration
-	now   func() time.Time
-	bufs  sync.Pool
+	store  Store
+	pods   Lister
+	ttl    time.Duration
+	kinds  []Kind
+	topics []Topic
+	now    func() time.Time
+	bufs   sync.Pool
 
 	mu sync.Mutex
 	// waiting has the unlisted keys whose reports are on their way to the store,
 	// or were committed and may not have come into its view.
-	waiting map[fleet.Key]*passage
+	waiting map[fleet.Key]*admission
 }
 
-// passage is an unlisted report between its admission and the store's view.
-type passage struct {
+// admission is an unlisted report between being let in and being in the store's view.
+type admission struct {
 	underway int
 	// done is when the last one was committed.
 	done time.Time
 }
 
-// New returns an Intake that keeps reports for at least ttl.
-func New(store Store, pods Lister, ttl time.Duration, now func() time.Time) *Intake {
+// New returns an Intake.
+func New(cfg Config) *Intake {
 	return &Intake{
-		store: store, pods: pods, ttl: ttl, now: now,
+		store: cfg.Store, pods: cfg.Pods, ttl: cfg.TTL, kinds: cfg.Kinds, topics: cfg.Topics, now: cfg.Now,
 		bufs:    sync.Pool{New: func() any { return new([]byte) }},
-		waiting: map[fleet.Key]*passage{},
+		waiting: map[fleet.Key]*admission{},
 	}
 }
 
 // Accept reads the report in body, which was sent for the pod of that name, and
-// stores it. The error is a *report.FieldError, an *AmbiguousError, an
-// *UnlistedLimitError, or the store's, after which nobody knows whether the
-// report is stored. body is not kept.
-func (in *Intake) Accept(ctx context.Context, pod string, body []byte) error {
+// stores it. The reply is JSON, and empty where there is nothing to say. The error is a
+// *report.FieldError, a *fleet.AmbiguousError, an *UnlistedLimitError, or the store's,
+// after which nobody knows whether the report is stored. body is not kept.
+func (in *Intake) Accept(ctx context.Context, pod string, body []byte) (reply []byte, err error) {
 	r, err := report.Decode(body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.Validate(); err != nil {
-		return err
+		return nil, err
 	}
-	if r.PodName != pod {
-		return &report.FieldError{Field: "podname", Reason: fmt.Sprintf("is %q; it should be %q, as in the URL", r.PodName, pod)}
+	if err := samePod(r.PodName, pod); err != nil {
+		return nil, err
 	}
-	agent, err := Identify(in.pods.List(), &r)
+	agent, err := in.pods.List().Identify(&r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if agent != nil {
-		return in.put(ctx, agent.Key, &r)
+	if agent == nil {
+		return nil, in.acceptUnlisted(ctx, &r, len(body))
 	}
-	if len(body) > MaxUnlistedBytes {
-		return &report.FieldError{Field: "body", Reason: fmt.Sprintf("has %d bytes; of a pod that is not in the list of agent pods it should have at most %d", len(body), MaxUnlistedBytes)}
+	if err := in.put(ctx, agent.Key, &r, in.keepFor(&r)); err != nil {
+		return nil, err
+	}
+	return in.reply(agent, r.Understands), nil
+}
+
+// samePod holds the name in a body against the one in the URL.
+func samePod(said, pod string) error {
+	if said != pod {
+		return &report.FieldError{Field: "podname", Reason: fmt.Sprintf("is %q; it should be %q, as in the URL", said, pod)}
+	}
+	return nil
+}
+
+// acceptUnlisted keeps a report of a pod that the list does not know, no longer than
+// others whatever its interval: anybody may send such.
+func (in *Intake) acceptUnlisted(ctx context.Context, r *report.Report, size int) error {
+	if size > MaxUnlistedBytes {
+		return &report.FieldError{Field: "body", Reason: fmt.Sprintf("has %d bytes; of a pod that is not in the list of agent pods it should have at most %d", size, MaxUnlistedBytes)}
 	}
 	key := fleet.UnlistedKey(r.Namespace, r.PodName)
 	if !in.admit(key) {
 		return &UnlistedLimitError{Pod: r.PodName}
 	}
-	err = in.put(ctx, key, &r)
+	err := in.put(ctx, key, r, in.ttl)
 	in.settle(key, err)
 	return err
 }
 
-// put stores r as the record of key.
-func (in *Intake) put(ctx context.Context, key fleet.Key, r *report.Report) error {
+// put stores r as the record of key for ttl.
+func (in *Intake) put(ctx context.Context, key fleet.Key, r *report.Report, ttl time.Duration) error {
 	buf := in.bufs.Get().(*[]byte)
 	defer in.bufs.Put(buf)
 	rec := report.Record{Report: *r, LastUpdated: in.now().UTC()}
@@ -125,7 +158,7 @@ func (in *Intake) put(ctx context.Context, key fleet.Key, r *report.Report) erro
 	}
 	// The store owns what it is given, and outlives this call where ctx ends.
 	value := append([]byte(nil), *buf...)
-	_, err := in.store.Put(ctx, key, value, in.keepFor(r))
+	_, err := in.store.Put(ctx, key, value, ttl)
 	return err
 }
 
@@ -145,7 +178,7 @@ func (in *Intake) admit(key fleet.Key) bool {
 		return false
 	}
 	if p == nil {
-		p = &passage{}
+		p = &admission{}
 		in.waiting[key] = p
 	}
 	p.underway++
@@ -169,7 +202,7 @@ func (in *Intake) settle(key fleet.Key, err error) {
 // viewLag is far more than the store's view takes to show what was committed.
 const viewLag = 10 * time.Second
 
-// occupied counts the places that are taken, and lets go of the passages that
+// occupied counts the places that are taken, and lets go of the admissions that
 // have ended. What comes into the view meanwhile may count twice, and never not
 // at all.
 func (in *Intake) occupied() int {

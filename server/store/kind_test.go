@@ -256,14 +256,21 @@ func TestAFloodOfOneKindKeepsNoReportWaiting(t *testing.T) {
 	etcd := etcdtest.Start(t)
 	n := newNotes()
 	w := openOn(t, etcd, with(n))
-	const long = 5 * time.Second
-	alone := p99(latencies(t, w, long))
-	stop := n.flood(t)
-	beside := p99(latencies(t, w, long))
-	written, refused := stop()
+	// In turn, since the machine may have other work, and the medians of that.
+	var alone, beside []time.Duration
+	written, refused := 0, 0
+	for range 3 {
+		alone = append(alone, p99(latencies(t, w, 2*time.Second)))
+		stop := n.flood(t)
+		beside = append(beside, p99(latencies(t, w, 2*time.Second)))
+		wrote, busy := stop()
+		written, refused = written+wrote, refused+busy
+	}
+	slices.Sort(alone)
+	slices.Sort(beside)
 	t.Logf("p99 of a report's put: %v alone, %v beside a flood of another kind, of which %d were written and %d refused", alone, beside, written, refused)
-	if most := max(2*alone, 50*time.Millisecond); beside > most {
-		t.Errorf("p99 beside the flood is %v, want at most %v", beside, most)
+	if most := max(2*alone[1], 50*time.Millisecond); beside[1] > most {
+		t.Errorf("p99 beside the flood is %v, want at most %v", beside[1], most)
 	}
 	if written == 0 || refused == 0 {
 		t.Error("the flood was none: it should have been more than the kind's share")

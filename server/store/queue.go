@@ -34,8 +34,10 @@ type pending struct {
 // pendingOp is one key of a put.
 type pendingOp struct {
 	Op
-	// name is the key in full.
+	// name is the key in full, and key the same as etcd's client takes it, in a buffer
+	// that is kept from one put to the next.
 	name string
+	key  []byte
 	// next is the put of the same key that comes after this one.
 	next *pending
 }
@@ -66,8 +68,16 @@ func (p *pending) fill(k *Kind, ops []Op) error {
 		if p.index(name) >= 0 {
 			return fmt.Errorf("the key %.64q is twice in one put", ops[i].Key)
 		}
-		p.ops = append(p.ops, pendingOp{Op: ops[i], name: name})
+		p.ops = append(p.ops, pendingOp{Op: ops[i], name: name, key: append(p.buffer(i), name...)})
 		p.bytes += len(ops[i].Value)
+	}
+	return nil
+}
+
+// buffer is the empty buffer that the put before kept for its i-th key, if there was one.
+func (p *pending) buffer(i int) []byte {
+	if i < cap(p.ops) {
+		return p.ops[:i+1][i].key[:0]
 	}
 	return nil
 }
@@ -92,11 +102,14 @@ type lane struct {
 	// ready has the puts that no other one of the same key precedes, in the order in
 	// which they came to be so.
 	ready []*pending
+	// most is how many keys of it the group that is being filled may still take.
+	most int
 }
 
 // queue hands out puts in groups. Those of one kind come in the order in which they
 // came in, except that a put waits until those of the same keys before it were
-// answered. Each group has puts of every kind that has some waiting, by its share.
+// answered. Each group has puts of every kind that has some waiting, by its share of
+// all.
 type queue struct {
 	mu      sync.Mutex
 	arrived sync.Cond
@@ -173,24 +186,23 @@ func (q *queue) anyReady() bool {
 	return false
 }
 
-// pop fills a group: first each lane's part of it, then what is left by whoever has
-// more.
+// pop fills a group: first each lane's part of it, then the rest by whoever has more,
+// up to twice that part or a quarter of a group. So what waits behind the puts of
+// another kind waits for few of them.
 func (q *queue) pop(group []*pending) []*pending {
 	total := 0
 	for _, l := range q.lanes {
-		if len(l.ready) > 0 {
-			total += l.share
-		}
+		total += l.share
 	}
 	room := room{ops: q.ops, bytes: maxBytes}
 	for _, l := range q.lanes {
-		if len(l.ready) > 0 {
-			part := max(1, q.ops*l.share/total)
-			group = q.popLane(l, group, &room, max(0, room.ops-part))
-		}
+		l.most = max(1, q.ops*l.share/total)
+		group = q.popLane(l, group, &room)
 	}
 	for _, l := range q.lanes {
-		group = q.popLane(l, group, &room, 0)
+		part := max(1, q.ops*l.share/total)
+		l.most += max(2*part, q.ops/4) - part
+		group = q.popLane(l, group, &room)
 	}
 	if q.anyReady() {
 		q.arrived.Signal()
@@ -201,12 +213,12 @@ func (q *queue) pop(group []*pending) []*pending {
 // room is what a group may still take.
 type room struct{ ops, bytes int }
 
-// popLane takes puts of one lane until it has none, the room is full, or only as many
-// ops are left as others should have.
-func (q *queue) popLane(l *lane, group []*pending, room *room, others int) []*pending {
+// popLane takes puts of one lane until it has none, has had the most that it may, or
+// the room is full.
+func (q *queue) popLane(l *lane, group []*pending, room *room) []*pending {
 	popped := 0
 	// Letting go of a dropped put may make another one ready.
-	for ; popped < len(l.ready) && room.ops > others; popped++ {
+	for ; popped < len(l.ready) && l.most > 0 && room.ops > 0; popped++ {
 		p := l.ready[popped]
 		if p.dropped {
 			q.release(p)
@@ -215,6 +227,7 @@ func (q *queue) popLane(l *lane, group []*pending, room *room, others int) []*pe
 		if len(group) > 0 && (len(p.ops) > room.ops || p.bytes > room.bytes) {
 			break
 		}
+		l.most -= len(p.ops)
 		room.ops -= len(p.ops)
 		room.bytes -= p.bytes
 		p.taken = true

@@ -122,16 +122,22 @@ func TestEachKindHasItsShareOfTheQueueAndOfAGroup(t *testing.T) {
 	if err := q.add(putOf(t, kinds[1], "one-too-many")); !errors.Is(err, ErrBusy) {
 		t.Errorf("a put beyond the share: %v", err)
 	}
-	if got := names(q.take(nil)); len(got) != 8 {
-		t.Errorf("alone, the flood has %v of a group of 8", got)
+	if got, want := names(q.take(nil)), []string{"f0", "f1", "f2", "f3"}; !slices.Equal(got, want) {
+		t.Errorf("alone, the small kind fills a group with %v, want %v", got, want)
 	}
-	add(t, q, kinds[1], many("g", 0)...)
-	add(t, q, kinds[0], many("r", 7)...)
-	if got, want := names(q.take(nil)), []string{"r0", "r1", "r2", "r3", "r4", "r5", "f8", "f9"}; !slices.Equal(got, want) {
-		t.Errorf("beside the other kind the group is %v, want %v", got, want)
+	add(t, q, kinds[0], many("r", 14)...)
+	for _, want := range [][]string{
+		{"r0", "r1", "r2", "r3", "r4", "r5", "f4", "f5"},
+		{"r6", "r7", "r8", "r9", "r10", "r11", "f6", "f7"},
+		{"r12", "r13", "f8", "f9"},
+	} {
+		if got := names(q.take(nil)); !slices.Equal(got, want) {
+			t.Errorf("beside the other kind the group is %v, want %v", got, want)
+		}
 	}
-	if got := names(q.take(nil)); !slices.Equal(got, []string{"r6"}) {
-		t.Errorf("the last group is %v", got)
+	add(t, q, kinds[0], many("s", 9)...)
+	if got, want := names(q.take(nil)), many("s", 8); !slices.Equal(got, want) {
+		t.Errorf("alone, the large kind fills a group with %v, want %v", got, want)
 	}
 }
 

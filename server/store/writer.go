@@ -40,7 +40,9 @@ func (s *Store) put(ctx context.Context, k *Kind, ops []Op) (revision int64, err
 
 // recycle is for puts that nobody else has.
 func (s *Store) recycle(p *pending) {
-	clear(p.ops)
+	for i := range p.ops {
+		p.ops[i] = pendingOp{key: p.ops[i].key}
+	}
 	s.pool.Put(p)
 }
 
@@ -181,7 +183,7 @@ func (w *writer) build(ctx context.Context, group []*pending) error {
 				continue
 			}
 			put := w.puts[plain]
-			put.Key, put.Value, put.Lease = []byte(op.name), op.Value, id
+			put.Key, put.Value, put.Lease = op.key, op.Value, id
 			w.request.Success = append(w.request.Success, w.plain[plain])
 			plain++
 		}
