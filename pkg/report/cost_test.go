@@ -129,6 +129,16 @@ func BenchmarkDecodeRecord(b *testing.B) {
 	}
 }
 
+func BenchmarkAppend(b *testing.B) {
+	r := fullRecord()
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = report.Append(buf[:0], &r.Report, 1500)
+	}
+	b.SetBytes(int64(len(buf)))
+}
+
 func BenchmarkAppendRecord(b *testing.B) {
 	r := fullRecord()
 	var buf []byte

@@ -168,19 +168,21 @@ func (d *decoder) readStrings() ([]string, error) {
 	return kept, nil
 }
 
-// readProbes reads the array of probe results, or null.
+// readProbes reads an array of probe results, or null.
 func (d *decoder) readProbes() ([]ProbeResult, error) {
 	if d.null() {
 		return nil, nil
 	}
 	list := []ProbeResult{}
-	err := d.elements(MaxProbes, func() error {
-		list = append(list, ProbeResult{})
-		if d.null() {
-			return nil
+	var p ProbeResult
+	fields := p.fields() // one table for all of them
+	err := d.elements(MaxProbes, func() (err error) {
+		p = ProbeResult{}
+		if !d.null() {
+			err = d.members(fields[:])
 		}
-		fields := list[len(list)-1].fields()
-		return d.members(fields[:])
+		list = append(list, p)
+		return err
 	})
 	return list, err
 }
