@@ -37,11 +37,41 @@ func TestHostileBodiesCostBoundedMemory(t *testing.T) {
 		"strings, again and again":      `{` + fill(size, `"podname":"`+strings.Repeat("x", 2048)+`",`) + `"a":0}`,
 		"escaped strings of all sizes":  `{"ips":{"a":[` + fill(size, `"`+strings.Repeat(`\n`, 2048)+`",`) + `""]}}`,
 		"times with offsets":            `{` + fill(size, `"hostdate":"2017-11-30T14:54:19+05:45",`) + `"a":0}`,
+		"topics, again and again":       `{` + fill(size, `"understands":{"a":"","b":"","c":""},`) + `"a":0}`,
+		"deliveries, again and again":   `{` + fill(size, `"delivery":{"lookup_error":"no such host"},`) + `"a":0}`,
 	} {
 		data := []byte(body)
 		var err error
 		if got := allocated(func() { _, err = report.Decode(data) }); got > most {
 			t.Errorf("%s: %d bytes of body allocate %d, error %v", name, len(data), got, err)
+		}
+	}
+}
+
+// TestHostileMessagesAndRepliesCostBoundedMemory is the same for what travels
+// beside reports; a reply is at most 64 KiB.
+func TestHostileMessagesAndRepliesCostBoundedMemory(t *testing.T) {
+	const size, most = 1 << 20, 4 << 20
+	body := `"body":` + objectOf(report.MaxBody) + `,`
+	for name, data := range map[string]string{
+		"a giant body":            `{"body":` + objectOf(size) + `}`,
+		"a body, again and again": `{` + fill(size, body) + `"a":0}`,
+		"small bodies":            `{` + fill(size, `"body":{},`) + `"a":0}`,
+		"deep nesting":            `{"body":` + fill(size, `{"":`),
+	} {
+		bytes := []byte(data)
+		if got := allocated(func() { _, _ = report.DecodeMessage(bytes) }); got > most {
+			t.Errorf("message, %s: %d bytes allocate %d", name, len(data), got)
+		}
+	}
+	for name, data := range map[string]string{
+		"small news":            `{"news":{` + fill(report.MaxReply-100, `"a":{"data":0},`) + `"a":{}}}`,
+		"data, again and again": `{"news":{"a":{` + fill(report.MaxReply-100, `"data":[],`) + `"data":0}}}`,
+		"a giant topic":         `{"news":{"` + fill(report.MaxReply-100, `\n`) + `":{}}}`,
+	} {
+		bytes := []byte(data)
+		if got := allocated(func() { _, _ = report.DecodeReply(bytes) }); got > 4*report.MaxReply {
+			t.Errorf("reply, %s: %d bytes allocate %d", name, len(data), got)
 		}
 	}
 }
@@ -129,6 +159,16 @@ func BenchmarkDecodeRecord(b *testing.B) {
 	}
 }
 
+func BenchmarkAppend(b *testing.B) {
+	r := fullRecord()
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = report.Append(buf[:0], &r.Report, 1500)
+	}
+	b.SetBytes(int64(len(buf)))
+}
+
 func BenchmarkAppendRecord(b *testing.B) {
 	r := fullRecord()
 	var buf []byte
@@ -137,4 +177,29 @@ func BenchmarkAppendRecord(b *testing.B) {
 		buf = report.AppendRecord(buf[:0], &r)
 	}
 	b.SetBytes(int64(len(buf)))
+}
+
+// BenchmarkAppendShown10000 makes an answer of 10,000 records.
+func BenchmarkAppendShown10000(b *testing.B) {
+	r := tellingRecord()
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = buf[:0]
+		for range 10_000 {
+			buf = report.AppendShown(buf, &r)
+		}
+	}
+	b.SetBytes(int64(len(buf)))
+}
+
+func BenchmarkDecodeMessage(b *testing.B) {
+	data := []byte(message)
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := report.DecodeMessage(data); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -152,8 +152,8 @@ func atKey(key text, err error) error {
 	return at(fmt.Sprintf("[%q]", cut(said)), err)
 }
 
-// storedExtra is how many keys AppendRecord may write that a report, which was
-// within MaxTotal, did not have: those of its probes and its own.
+// storedExtra is more than the keys that AppendRecord may write and a report,
+// which was within MaxTotal, did not have: those of its probes, and its own.
 const storedExtra = MaxProbes*9 + 64
 
 // count adds one to what MaxTotal bounds.
@@ -163,7 +163,7 @@ func (d *decoder) count() error {
 		most += storedExtra
 	}
 	if d.total++; d.total > most {
-		return bad("is one too many; a report should have at most %d keys, entries, values and probes together", MaxTotal)
+		return bad("is one too many; there should be at most %d keys, entries, values and probes together", MaxTotal)
 	}
 	return nil
 }

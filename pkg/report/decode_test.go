@@ -61,6 +61,18 @@ func TestDecodeReadsWhatAgentsSend(t *testing.T) {
 			`{"namespace":"kube-system","network":"host","addresses":["10.0.0.2","fd00::2"]}`,
 			report.Report{Namespace: "kube-system", Network: report.Host, Addresses: []string{"10.0.0.2", "fd00::2"}},
 		},
+		"what is between agent and server": {
+			`{"pod_uid":"2a9a1c6e","boot_id":"00c0ffee00c0ffee","clock_ms":90005,"understands":{"mesh":"17","checks":""},"delivery":{"lookup_ms":1000,"lookup_error":"no such host"}}`,
+			report.Report{
+				UID: "2a9a1c6e", BootID: "00c0ffee00c0ffee", Clock: 90*time.Second + 5*time.Millisecond,
+				Understands: map[string]string{"mesh": "17", "checks": ""},
+				Delivery:    report.Delivery{Lookup: time.Second, LookupError: "no such host"},
+			},
+		},
+		"the longest durations": {
+			`{"clock_ms":3153600000000,"delivery":{"lookup_ms":3153600000000}}`,
+			report.Report{Clock: report.MaxDuration, Delivery: report.Delivery{Lookup: report.MaxDuration}},
+		},
 		"the time that original agents send for what was not reached": {
 			`{"network_probes":[{"ContentTransfer":9223372036854,"Total":9223372036854}]}`,
 			report.Report{NetworkProbes: []report.ProbeResult{{ContentTransfer: 9223372036854, Total: 9223372036854}}},
@@ -73,14 +85,15 @@ func TestDecodeReadsWhatAgentsSend(t *testing.T) {
 			},
 		},
 		"null for each field": {
-			`{"report_interval":null,"nodename":null,"podname":null,"namespace":null,"network":null,"hostdate":null,"uptime":null,"nslookup":null,"ips":null,"addresses":null,"network_probes":null,"zero_extender":null}`,
+			`{"report_interval":null,"nodename":null,"podname":null,"namespace":null,"network":null,"hostdate":null,"uptime":null,"nslookup":null,"ips":null,"addresses":null,"network_probes":null,"zero_extender":null,"pod_uid":null,"boot_id":null,"clock_ms":null,"understands":null,"delivery":null}`,
 			report.Report{},
 		},
 		"null within": {
-			`{"nslookup":{"a":null},"ips":{"b":[null]},"addresses":[null],"network_probes":[null,{"URL":null,"Total":null}]}`,
+			`{"nslookup":{"a":null},"ips":{"b":[null]},"addresses":[null],"network_probes":[null,{"URL":null,"Total":null}],"understands":{"mesh":null},"delivery":{"lookup_ms":null,"lookup_error":null}}`,
 			report.Report{
 				NSLookup: map[string][]string{"a": nil}, IPs: map[string][]string{"b": {""}},
 				Addresses: []string{""}, NetworkProbes: make([]report.ProbeResult, 2),
+				Understands: map[string]string{"mesh": ""},
 			},
 		},
 		"empty lists, which are not null": {
@@ -91,15 +104,25 @@ func TestDecodeReadsWhatAgentsSend(t *testing.T) {
 		},
 		"an empty object": {` {	} `, report.Report{}},
 		"keys in any case, escaped, and with Unicode's other s and k": {
-			`{"NodeName":"n","PODNAME":"p","\u0075ptime":7,"nſlooKup":{},"network_probes":[{"url":"u","HttpCode":200,"tcpconnection":3}]}`,
+			`{"NodeName":"n","PODNAME":"p","\u0075ptime":7,"nſlooKup":{},"network_probes":[{"url":"u","HttpCode":200,"tcpconnection":3}],"Underſtands":{},"Delivery":{"LOOKUP_MS":1}}`,
 			report.Report{
 				NodeName: "n", PodName: "p", Uptime: 7, NSLookup: map[string][]string{},
+				Understands: map[string]string{}, Delivery: report.Delivery{Lookup: time.Millisecond},
 				NetworkProbes: []report.ProbeResult{{URL: "u", HTTPCode: 200, TCPConnection: 3}},
 			},
 		},
-		"the last of a repeated key, as a whole": {
-			`{"uptime":1,"uptime":2,"nodename":"n","nodename":null,"ips":{"a":[]},"ips":{"b":["1"],"b":["2"]},"network_probes":[{"URL":"u","Total":9}],"network_probes":[{"URL":"v"}]}`,
+		"keys in any order": {
+			`{"zero_extender":[0],"network_probes":[{"Total":1,"URL":"u","ConnectionResult":1}],"podname":"p","nodename":"n","report_interval":15}`,
 			report.Report{
+				ReportInterval: 15, NodeName: "n", PodName: "p",
+				NetworkProbes: []report.ProbeResult{{URL: "u", ConnectionResult: 1, Total: 1}},
+			},
+		},
+		"the last of a repeated key, as a whole": {
+			`{"uptime":1,"uptime":2,"nodename":"n","nodename":null,"ips":{"a":[]},"ips":{"b":["1"],"b":["2"]},"network_probes":[{"URL":"u","Total":9}],"network_probes":[{"URL":"v"}],` +
+				`"understands":{"a":"1"},"understands":{"b":"1","b":"2"},"delivery":{"lookup_ms":1},"delivery":{"lookup_error":"e"}}`,
+			report.Report{
+				Understands: map[string]string{"b": "2"}, Delivery: report.Delivery{LookupError: "e"},
 				Uptime: 2, IPs: map[string][]string{"b": {"2"}}, NetworkProbes: []report.ProbeResult{{URL: "v"}},
 			},
 		},
@@ -161,6 +184,26 @@ func TestDecodeRecordReadsLastUpdated(t *testing.T) {
 	}
 }
 
+// TestRecordsOfEarlierReleasesAreRead has the bytes that the release before there
+// were keys between agent and server stored.
+func TestRecordsOfEarlierReleasesAreRead(t *testing.T) {
+	const stored = `{"report_interval":15,"nodename":"n1","podname":"netchecker-agent-x","hostdate":"2017-11-30T14:54:19.5Z","uptime":12345,` +
+		`"last_updated":"2017-11-30T14:54:20Z","nslookup":{"netchecker-service":["10.233.54.44"]},"network_probes":[` +
+		`{"URL":"http://netchecker-service:8081/api/v1/ping","ConnectionResult":1,"HTTPCode":200,"Total":2,"ContentTransfer":0,"TCPConnection":0,"DNSLookup":1,"Connect":1,"ServerProcessing":0},` +
+		`{"URL":"http://other","ConnectionResult":0,"HTTPCode":0,"Total":9223372036854,"ContentTransfer":0,"TCPConnection":0,"DNSLookup":0,"Connect":0,"ServerProcessing":0}],` +
+		`"ips":{"eth0":[],"eth1":null,"lo":["127.0.0.1/8","::1/128"]},"namespace":"kube-system","network":"pod","addresses":["10.0.0.2","fd00::2"]}`
+	got, err := report.DecodeRecord([]byte(stored))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fullRecord(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %#v\nwant %#v", got, want)
+	}
+	if again := report.AppendRecord(nil, &got); string(again) != stored {
+		t.Errorf("stored again as %s", again)
+	}
+}
+
 func TestDecodedDataSharesNoMemoryWithTheBody(t *testing.T) {
 	body := []byte(strings.Replace(original, `"n1"`, `"n\u0031"`, 1))
 	got, err := report.Decode(body)
@@ -183,7 +226,7 @@ func TestWhatIsAcceptedCanBeReadBackFromTheStore(t *testing.T) {
 	// keys that it was sent without.
 	var b strings.Builder
 	b.WriteString(`{"report_interval":15,"podname":"p","ips":{`)
-	left := report.MaxTotal - 3
+	left := report.MaxTotal - 4 - report.MaxProbes
 	for entry := 0; left > 1; entry++ {
 		values := min(left-1, report.MaxValues)
 		left -= values + 1
@@ -192,7 +235,7 @@ func TestWhatIsAcceptedCanBeReadBackFromTheStore(t *testing.T) {
 		}
 		fmt.Fprintf(&b, `"%d":[%s""]`, entry, strings.Repeat(`"",`, values-1))
 	}
-	b.WriteString(`}}`)
+	b.WriteString(`},"network_probes":[` + nulls(report.MaxProbes) + `]}`)
 	r, err := report.Decode([]byte(b.String()))
 	if err != nil {
 		t.Fatal(err)

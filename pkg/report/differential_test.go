@@ -16,34 +16,6 @@ import (
 	"github.com/netchecker/netchecker/pkg/report"
 )
 
-// plainReport has the shape of the original server's struct, and netchecker's
-// own keys. Its padding is of int8 there; Decode takes any numbers.
-type plainReport[N int8 | json.Number] struct {
-	ReportInterval int64                `json:"report_interval"`
-	NodeName       string               `json:"nodename"`
-	PodName        string               `json:"podname"`
-	Namespace      string               `json:"namespace"`
-	Network        report.Network       `json:"network"`
-	HostDate       time.Time            `json:"hostdate"`
-	Uptime         uint64               `json:"uptime"`
-	NSLookup       map[string][]string  `json:"nslookup"`
-	IPs            map[string][]string  `json:"ips"`
-	Addresses      []string             `json:"addresses"`
-	NetworkProbes  []report.ProbeResult `json:"network_probes"`
-	ZeroExtender   []N                  `json:"zero_extender"`
-}
-
-// decodePlainly is Decode as encoding/json does it.
-func decodePlainly[N int8 | json.Number](body []byte) (report.Report, error) {
-	var p plainReport[N]
-	err := json.Unmarshal(body, &p)
-	return report.Report{
-		ReportInterval: p.ReportInterval, NodeName: p.NodeName, PodName: p.PodName, Namespace: p.Namespace,
-		Network: p.Network, HostDate: p.HostDate, Uptime: p.Uptime, NSLookup: p.NSLookup, IPs: p.IPs,
-		Addresses: p.Addresses, NetworkProbes: p.NetworkProbes,
-	}, err
-}
-
 // repeats says whether an object in body has a key twice, in any case. Decode
 // lets the last win as a whole; encoding/json mixes them.
 func repeats(body []byte) bool {
@@ -164,6 +136,18 @@ func (g generator) probe() string {
 		fields[key] = g.integer
 	}
 	return g.object(fields)
+}
+
+func (g generator) delivery() string {
+	return g.object(map[string]func() string{"lookup_ms": g.integer, "lookup_error": g.text, "unknown": g.any})
+}
+
+func (g generator) versions() string {
+	members := make([]string, g.Intn(4))
+	for i := range members {
+		members[i] = fmt.Sprintf(`"topic-%d":%s`, i, g.nearly(g.text))
+	}
+	return "{" + strings.Join(members, g.space()+",") + "}"
 }
 
 func (g generator) integer() string {

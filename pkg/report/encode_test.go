@@ -61,6 +61,24 @@ func TestAppendRecordHasTheKeysOfTheOriginalServerInItsOrder(t *testing.T) {
 	}
 }
 
+func TestAppendHasTheKeysOfTheContractInItsOrderThenNetcheckersOwn(t *testing.T) {
+	const original = `{"report_interval":15,"nodename":"n1","podname":"netchecker-agent-x","hostdate":"2017-11-30T14:54:19.5Z","uptime":12345,` +
+		`"nslookup":{"netchecker-service":["10.233.54.44"]},"ips":{"eth0":["10.0.0.2/24"]},` +
+		`"network_probes":[{"URL":"http://netchecker-service:8081/api/v1/ping","ConnectionResult":1,"HTTPCode":200,"Total":2,` +
+		`"ContentTransfer":0,"TCPConnection":0,"DNSLookup":1,"Connect":1,"ServerProcessing":0}]`
+	const telling = `,"namespace":"kube-system","network":"pod","addresses":["10.0.0.2","fd00::2"],"pod_uid":"2a9a1c6e-95f5-4cb4-a4f5-0f6a8f2f9d11",` +
+		`"boot_id":"00c0ffee00c0ffee","clock_ms":90005,"understands":{"checks":"","mesh":"17"},"delivery":{"lookup_ms":1000,"lookup_error":"no such host"}`
+	r := originalReport()
+	if got, want := string(report.Append(nil, &r, 3)), original+`,"zero_extender":[0,0,0]}`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	r = tellingRecord().Report
+	r.NetworkProbes, r.IPs = originalReport().NetworkProbes, originalReport().IPs
+	if got, want := string(report.Append(nil, &r, 3)), original+telling+`,"zero_extender":[0,0,0]}`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 // tellingRecord has all that an agent can tell.
 func tellingRecord() report.Record {
 	r := fullRecord()

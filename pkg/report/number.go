@@ -77,7 +77,7 @@ func (s *scanner) uint64() (uint64, error) {
 }
 
 // zeros is what padding consists of, as much as is compared at once.
-var zeros = []byte(strings.Repeat("0,", 64))
+var zeros = []byte(strings.Repeat("0,", 256))
 
 // padding consumes an array of numbers, and is fast where all are zero.
 func (s *scanner) padding() error {
@@ -91,9 +91,7 @@ func (s *scanner) padding() error {
 		return nil
 	}
 	for {
-		for bytes.HasPrefix(s.data[s.pos:], zeros) {
-			s.pos += len(zeros)
-		}
+		s.zeros()
 		if _, _, err := s.number("a number"); err != nil {
 			return err
 		}
@@ -104,5 +102,14 @@ func (s *scanner) padding() error {
 			return nil
 		}
 		return s.unexpected("a comma or the end of the array")
+	}
+}
+
+// zeros consumes zeros that are each followed by a comma, many at once.
+func (s *scanner) zeros() {
+	for block := zeros; len(block) > 1; block = block[:len(block)/2] {
+		for bytes.HasPrefix(s.data[s.pos:], block) {
+			s.pos += len(block)
+		}
 	}
 }

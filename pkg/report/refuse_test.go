@@ -77,6 +77,13 @@ func TestDecodeSaysWhichFieldIsWrongAndWhatItShouldBe(t *testing.T) {
 		`{"uptime":1e+}`:                             `uptime: found '}' at byte 13, where a digit of the exponent should be`,
 		`{"uptime":NaN}`:                             `uptime: found 'N' at byte 10, where a number should be`,
 
+		// Durations.
+		`{"clock_ms":-1}`:                                 `clock_ms: is -1; it should be a whole number from 0 to 3153600000000`,
+		`{"clock_ms":3153600000001}`:                      `clock_ms: is 3153600000001; it should be a whole number from 0 to 3153600000000`,
+		`{"clock_ms":1.5}`:                                `clock_ms: is 1.5; it should be a whole number from 0 to 3153600000000`,
+		`{"clock_ms":"1s"}`:                               `clock_ms: found a string at byte 12, where a number should be`,
+		`{"delivery":{"LOOKUP_MS":-9223372036854775808}}`: `delivery.lookup_ms: is -9223372036854775808; it should be a whole number from 0 to 3153600000000`,
+
 		// Maps and lists.
 		`{"ips":[]}`:                                                         `ips: found an array at byte 7, where an object should be`,
 		`{"ips":{"eth0":"10.0.0.1"}}`:                                        `ips["eth0"]: found a string at byte 15, where an array should be`,
@@ -90,8 +97,8 @@ func TestDecodeSaysWhichFieldIsWrongAndWhatItShouldBe(t *testing.T) {
 		`{"addresses":{}}`:                                                   `addresses: found an object at byte 13, where an array should be`,
 		`{"addresses":[1]}`:                                                  `addresses[0]: found a number at byte 14, where a string should be`,
 		`{"addresses":[` + nulls(257) + `]}`:                                 `addresses: has too many elements; it should have at most 256`,
-		`{` + strings.Repeat(`"a":0,`, 1e5) + `"a":0}`:                       `["a"]: is one too many; a report should have at most 16384 keys, entries, values and probes together`,
-		`{` + strings.Repeat(`"addresses":[`+nulls(256)+`],`, 65) + `"a":0}`: `addresses[192]: is one too many; a report should have at most 16384 keys, entries, values and probes together`,
+		`{` + strings.Repeat(`"a":0,`, 1e5) + `"a":0}`:                       `["a"]: is one too many; there should be at most 16384 keys, entries, values and probes together`,
+		`{` + strings.Repeat(`"addresses":[`+nulls(256)+`],`, 65) + `"a":0}`: `addresses[192]: is one too many; there should be at most 16384 keys, entries, values and probes together`,
 
 		// Probes.
 		`{"network_probes":{}}`:                          `network_probes: found an object at byte 18, where an array should be`,
@@ -102,6 +109,20 @@ func TestDecodeSaysWhichFieldIsWrongAndWhatItShouldBe(t *testing.T) {
 		`{"network_probes":[{"other":}]}`:                `network_probes[0]["other"]: found '}' at byte 28, where a value should be`,
 		`{"network_probes":[` + nulls(257) + `]}`:        `network_probes: has too many elements; it should have at most 256`,
 		`{"network_probes":[{"URL":"u"]}`:                `network_probes[0]: found ']' at byte 29, where a comma or the end of the object should be`,
+
+		`{"network_probes":[` + strings.Repeat(`{"a":0},`, 200) + `{` + strings.Repeat(`"a":0,`, 16384): `network_probes[200]["a"]: is one too many; there should be at most 16384 keys, entries, values and probes together`,
+
+		// What is told beside the original's keys.
+		`{"pod_uid":7}`:                                `pod_uid: found a number at byte 11, where a string should be`,
+		`{"Boot_ID":[]}`:                               `boot_id: found an array at byte 11, where a string should be`,
+		`{"understands":["mesh"]}`:                     `understands: found an array at byte 15, where an object should be`,
+		`{"understands":{"mesh":17}}`:                  `understands["mesh"]: found a number at byte 23, where a string should be`,
+		`{"understands":{"` + long + `":""}}`:          `understands: has a key that is too long; it should have at most 2048 bytes`,
+		`{"understands":{` + entries(17) + `}}`:        `understands: has too many entries; it should have at most 16`,
+		`{"delivery":[]}`:                              `delivery: found an array at byte 12, where an object should be`,
+		`{"delivery":{"lookup_error":null,"other":x}}`: `delivery["other"]: found 'x' at byte 41, where a value should be`,
+		`{"delivery":{"lookup_error":"` + long + `"}}`: `delivery.lookup_error: is too long; it should have at most 2048 bytes`,
+		`{"delivery":{"a":` + strings.Repeat("[", 1e5): `delivery["a"]: is nested more than 32 deep`,
 
 		// Padding.
 		`{"zero_extender":0}`:                  `zero_extender: found a number at byte 17, where an array of numbers should be`,

@@ -125,43 +125,41 @@ func unit(b []byte) (rune, bool) {
 // AppendString appends s as a JSON string (RFC 8259, section 7). Bytes that are
 // no UTF-8 become U+FFFD.
 func AppendString(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' {
-				i++
-				continue
-			}
-			dst = append(dst, s[start:i]...)
-			switch c {
-			case '"', '\\':
-				dst = append(dst, '\\', c)
-			case '\n':
-				dst = append(dst, '\\', 'n')
-			case '\r':
-				dst = append(dst, '\\', 'r')
-			case '\t':
-				dst = append(dst, '\\', 't')
-			default:
-				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			}
-			i++
-			start = i
-			continue
+	for {
+		n := 0
+		for n < len(s) && isPlain(s[n]) {
+			n++
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 {
-			dst = append(dst, s[start:i]...)
-			dst = append(dst, "\uFFFD"...)
-			i++
-			start = i
-			continue
+		dst = append(dst, s[:n]...)
+		if n == len(s) {
+			return append(dst, '"')
 		}
-		i += size
+		dst, s = appendRune(dst, s[n:])
 	}
-	dst = append(dst, s[start:]...)
-	return append(dst, '"')
+}
+
+// isPlain says whether c stands for itself in a JSON string.
+func isPlain(c byte) bool { return c-' ' < utf8.RuneSelf-' ' && c != '"' && c != '\\' }
+
+// appendRune appends the first rune of s as a JSON string has it; rest is what
+// follows it.
+func appendRune(dst []byte, s string) (_ []byte, rest string) {
+	const hex = "0123456789abcdef"
+	switch c := s[0]; {
+	case c >= utf8.RuneSelf:
+		r, size := utf8.DecodeRuneInString(s)
+		return utf8.AppendRune(dst, r), s[size:]
+	case c == '"', c == '\\':
+		dst = append(dst, '\\', c)
+	case c == '\n':
+		dst = append(dst, '\\', 'n')
+	case c == '\r':
+		dst = append(dst, '\\', 'r')
+	case c == '\t':
+		dst = append(dst, '\\', 't')
+	default:
+		dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+	}
+	return dst, s[1:]
 }

@@ -54,6 +54,7 @@ func (m *Message) Validate() error {
 		checkDuration("clock_ms", m.Clock),
 		checkGiven("number", m.Number != 0, "the message's number, from 1"),
 		checkGiven("body", len(m.Body) != 0, "a JSON object"),
+		checkBody(len(m.Body)),
 	)
 }
 
@@ -70,6 +71,13 @@ func (r *Reply) check() error {
 func checkGiven(field string, given bool, what string) error {
 	if !given {
 		return refuse(field, "is missing; it should be %s", what)
+	}
+	return nil
+}
+
+func checkBody(size int) error {
+	if size > MaxBody {
+		return refuse("body", "has %d bytes; it should have at most %d", size, MaxBody)
 	}
 	return nil
 }

@@ -1,8 +1,10 @@
 package report_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
 )
@@ -15,6 +17,13 @@ func TestValidateAcceptsReportsThatMakeSense(t *testing.T) {
 		"the longest interval":          func(r *report.Report) { r.ReportInterval = report.MaxInterval },
 		"host network, IPv6 addresses": func(r *report.Report) {
 			r.Namespace, r.Network, r.Addresses = "kube-system", report.Host, []string{"fd00::2", "10.0.0.1"}
+		},
+		"the longest that may be told of identity and clock": func(r *report.Report) {
+			r.UID, r.BootID, r.Clock = strings.Repeat("aZ9-", 16), "0123456789abcdef", report.MaxDuration
+			r.Delivery = report.Delivery{Lookup: report.MaxDuration, LookupError: "no such host"}
+		},
+		"as many topics as there may be": func(r *report.Report) {
+			r.Understands = topics(report.MaxTopics, strings.Repeat("v", report.MaxVersion))
 		},
 		"a node named by its domain": func(r *report.Report) { r.NodeName = "ip-10-0-0-1.eu-west-1.compute.internal" },
 	} {
@@ -29,6 +38,8 @@ func TestValidateAcceptsReportsThatMakeSense(t *testing.T) {
 func TestValidateSaysWhichFieldIsWrongAndWhatItShouldBe(t *testing.T) {
 	const subdomain = `; it should be a DNS-1123 subdomain: at most 253 lower-case letters, digits, '-' and '.', each part beginning and ending with a letter or digit`
 	const label = `; it should be a DNS-1123 label: at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit`
+	const uid = `; it should be the pod's UID: at most 64 letters, digits and '-'`
+	const upTo = `; it should be a whole number from 0 to 3153600000000`
 	for want, change := range map[string]func(*report.Report){
 		`report_interval: is 0; it should be the seconds between two reports, from 1 to 86400`:     func(r *report.Report) { r.ReportInterval = 0 },
 		`report_interval: is -15; it should be the seconds between two reports, from 1 to 86400`:   func(r *report.Report) { r.ReportInterval = -15 },
@@ -49,6 +60,16 @@ func TestValidateSaysWhichFieldIsWrongAndWhatItShouldBe(t *testing.T) {
 		`addresses[1]: is "10.0.0.1/24"; it should be an IP address`:              func(r *report.Report) { r.Addresses = []string{"10.0.0.1", "10.0.0.1/24"} },
 		`addresses[0]: is ""; it should be an IP address`:                         func(r *report.Report) { r.Addresses = []string{""} },
 		`network_probes[1].URL: is missing; it should be the URL that was probed`: func(r *report.Report) { r.NetworkProbes = append(r.NetworkProbes, report.ProbeResult{}) },
+
+		`pod_uid: is "2a9a1c6e_95f5"` + uid:                                 func(r *report.Report) { r.UID = "2a9a1c6e_95f5" },
+		`pod_uid: is "é"` + uid:                                             func(r *report.Report) { r.UID = "é" },
+		`pod_uid: is "` + strings.Repeat("a", 40) + `…"` + uid:              func(r *report.Report) { r.UID = strings.Repeat("a", 65) },
+		`clock_ms: is -1000` + upTo:                                         func(r *report.Report) { r.Clock = -time.Second },
+		`clock_ms: is 3153600000001` + upTo:                                 func(r *report.Report) { r.Clock = report.MaxDuration + time.Millisecond },
+		`delivery.lookup_ms: is -1` + upTo:                                  func(r *report.Report) { r.Delivery.Lookup = -time.Millisecond },
+		`understands: has too many entries; it should have at most 16`:      func(r *report.Report) { r.Understands = topics(17, "") },
+		`understands["Mesh"]: is no topic` + label:                          func(r *report.Report) { r.Understands = map[string]string{"Mesh": ""} },
+		`understands["mesh"]: is too long; it should have at most 64 bytes`: func(r *report.Report) { r.Understands = map[string]string{"mesh": strings.Repeat("v", 65)} },
 	} {
 		r := originalReport()
 		change(&r)
@@ -56,6 +77,27 @@ func TestValidateSaysWhichFieldIsWrongAndWhatItShouldBe(t *testing.T) {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
+}
+
+// A boot id proves a peer's probes, so it is not quoted back.
+func TestValidateSaysOfABootIDOnlyWhatItShouldBe(t *testing.T) {
+	for _, id := range []string{"0", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "0123456789abcdeg"} {
+		r := originalReport()
+		r.BootID = id
+		const want = `boot_id: is not what it should be: 16 lower-case hexadecimal digits`
+		if err := r.Validate(); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", id, err, want)
+		}
+	}
+}
+
+// topics is n topics of the same version.
+func topics(n int, version string) map[string]string {
+	m := map[string]string{}
+	for i := range n {
+		m[fmt.Sprint("topic-", i)] = version
+	}
+	return m
 }
 
 func TestNamesAreThoseOfKubernetes(t *testing.T) {
