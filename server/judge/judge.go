@@ -36,6 +36,7 @@ type Pods interface {
 	List() *fleet.List
 	// AsOf is when the list was last known to be current; zero: never.
 	AsOf() time.Time
+	// Changed is closed as the next List is there.
 	Changed() <-chan struct{}
 	// Trouble says in a few words why the list is not current, or "".
 	Trouble() string
@@ -79,17 +80,19 @@ const (
 // Run makes Snapshots until ctx ends. beat is called at each turn.
 func (j *Judge) Run(ctx context.Context, beat func()) {
 	for {
+		pods := j.cfg.Pods.Changed()
 		s := j.build()
 		j.last.Store(s)
 		beat()
-		if !j.wait(ctx, min(max(shortest, share*s.Cost), longest)) {
+		if !j.wait(ctx, min(max(shortest, share*s.Cost), longest), pods) {
 			return
 		}
 	}
 }
 
-// wait waits for the pause, and then for a change, no longer than longest in all.
-func (j *Judge) wait(ctx context.Context, pause time.Duration) bool {
+// wait waits for the pause, and then for a change of the store or of the pods, no
+// longer than longest in all.
+func (j *Judge) wait(ctx context.Context, pause time.Duration, pods <-chan struct{}) bool {
 	first, last := time.NewTimer(pause), time.NewTimer(longest)
 	defer first.Stop()
 	defer last.Stop()
@@ -103,7 +106,7 @@ func (j *Judge) wait(ctx context.Context, pause time.Duration) bool {
 		return false
 	case <-last.C:
 	case <-j.cfg.Store.Changed():
-	case <-j.cfg.Pods.Changed():
+	case <-pods:
 	}
 	return true
 }

@@ -16,7 +16,7 @@ import (
 // API server to answer from a cache that lags, and to ignore the page's size.
 func (f *feed) list(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 	if o.Continue == "" {
-		f.state.listing(f.now())
+		f.state.listing(f.tuning.now())
 	}
 	o.ResourceVersion, o.ResourceVersionMatch = "", ""
 	within, cancel := context.WithTimeout(ctx, f.tuning.request)

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/watch"
@@ -73,15 +72,6 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 }
 
 func (c *client) close() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }
-
-// appSelector selects the pods whose label app is one of apps.
-func appSelector(apps []string) (string, error) {
-	selector := "app in (" + strings.Join(apps, ",") + ")"
-	if _, err := labels.Parse(selector); err != nil {
-		return "", fmt.Errorf("the pods' label app can't be one of %q: %w", apps, err)
-	}
-	return selector, nil
-}
 
 // resource is one kind of object, in all namespaces.
 type resource struct {
@@ -169,10 +159,12 @@ func stripPod(p *corev1.Pod) {
 
 // stripNode leaves what nodeTable reads.
 func stripNode(n *corev1.Node) {
+	others := func(c corev1.NodeCondition) bool { return c.Type != corev1.NodeReady }
 	*n = corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: n.Name, ResourceVersion: n.ResourceVersion, DeletionTimestamp: n.DeletionTimestamp,
+			Name: n.Name, ResourceVersion: n.ResourceVersion, DeletionTimestamp: n.DeletionTimestamp, Labels: n.Labels,
 		},
-		Spec: corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable, Taints: n.Spec.Taints},
+		Spec:   corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable, Taints: n.Spec.Taints},
+		Status: corev1.NodeStatus{Conditions: slices.DeleteFunc(n.Status.Conditions, others)},
 	}
 }

@@ -9,9 +9,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
+	kubewait "k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/pager"
+
+	"github.com/netchecker/netchecker/pkg/wait"
 )
 
 // feed keeps a store in step with one kind of object, in whichever way the role
@@ -26,7 +28,6 @@ type feed struct {
 	resource resource
 	store    cache.ReflectorStore
 	state    *state
-	now      func() time.Time
 	tuning   tuning
 	// forget, where there is one, empties the store when listing stays forbidden.
 	// It marks a feed that one can do without, which is retried rarely.
@@ -34,9 +35,9 @@ type feed struct {
 }
 
 // newFeed makes a feed into store; changed is called when its Mode changes.
-func newFeed(r resource, store cache.ReflectorStore, now func() time.Time, t tuning, changed func()) *feed {
+func newFeed(r resource, store cache.ReflectorStore, t tuning, changed func()) *feed {
 	return &feed{
-		resource: r, store: store, now: now, tuning: t,
+		resource: r, store: store, tuning: t,
 		state: newState(r.name, t.poll, changed),
 	}
 }
@@ -44,7 +45,7 @@ func newFeed(r resource, store cache.ReflectorStore, now func() time.Time, t tun
 // patience is how long a feed waits before it tries again.
 type patience struct {
 	// retry is for what failed, rewatch and relist for what was forbidden.
-	retry, rewatch, relist wait.Backoff
+	retry, rewatch, relist kubewait.Backoff
 	// refused is since when listing has been forbidden; zero while it is not.
 	refused time.Time
 }
@@ -58,18 +59,18 @@ func (f *feed) newPatience() *patience {
 }
 
 // backoff has pauses that double from first to longest, with some chance.
-func (f *feed) backoff(first, longest time.Duration) wait.Backoff {
+func (f *feed) backoff(first, longest time.Duration) kubewait.Backoff {
 	const doublings = 20
-	return wait.Backoff{Duration: first, Factor: 2, Jitter: 0.2, Steps: doublings, Cap: longest}
+	return kubewait.Backoff{Duration: first, Factor: 2, Jitter: 0.2, Steps: doublings, Cap: longest}
 }
 
 // run feeds the store until ctx ends.
 func (f *feed) run(ctx context.Context) {
 	p := f.newPatience()
 	for ctx.Err() == nil {
-		start := f.now()
+		start := f.tuning.now()
 		watched, err := f.follow(ctx)
-		if watched && f.now().Sub(start) > f.tuning.poll {
+		if watched && f.tuning.now().Sub(start) > f.tuning.poll {
 			p = f.newPatience()
 		}
 		f.rest(ctx, p, err)
@@ -82,19 +83,19 @@ func (f *feed) rest(ctx context.Context, p *patience, err error) {
 	if !refused(err, verbList) {
 		p.refused = time.Time{}
 	} else if p.refused.IsZero() {
-		p.refused = f.now()
+		p.refused = f.tuning.now()
 		p.relist = f.backoff(f.tuning.retry, f.tuning.refused)
 	}
 	switch {
 	case refused(err, verbWatch):
 		f.poll(ctx, p.rewatch.Step())
 	case refused(err, verbList) && f.forget != nil:
-		if f.now().Sub(p.refused) >= f.tuning.believe {
+		if f.tuning.now().Sub(p.refused) >= f.tuning.believe {
 			f.forget()
 		}
-		pause(ctx, p.relist.Step())
+		wait.For(ctx, p.relist.Step())
 	default:
-		pause(ctx, p.retry.Step())
+		wait.For(ctx, p.retry.Step())
 	}
 }
 
@@ -121,8 +122,8 @@ func (f *feed) follow(ctx context.Context) (watched bool, err error) {
 // while the watch is open says that the watch has missed nothing: one that hangs
 // does so with the connection that both share.
 func (f *feed) beat(ctx context.Context) {
-	for pause(ctx, f.tuning.poll) {
-		w, start := f.state.openWatch(), f.now()
+	for wait.For(ctx, f.tuning.poll) {
+		w, start := f.state.openWatch(), f.tuning.now()
 		if w != nil && f.ping(ctx) == nil {
 			f.state.beaten(w, start)
 		}
@@ -168,16 +169,4 @@ func (f *feed) read(ctx context.Context) error {
 		return fmt.Errorf("reading the list of %s: %w", f.resource.name, err)
 	}
 	return feedStore{f.store, f.state}.Replace(objs, "")
-}
-
-// pause waits for d, false if ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

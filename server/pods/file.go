@@ -1,6 +1,7 @@
 package pods
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/golang/glog"
 
+	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/server/fleet"
 )
 
@@ -37,7 +39,7 @@ type File struct {
 	path          string
 	now           func() time.Time
 	every, settle time.Duration
-	changed       chan struct{}
+	changed       wait.Broadcast
 	list          atomic.Pointer[fleet.List]
 
 	// seen is the hash of what was read last, tried of what was loaded last, with
@@ -60,7 +62,7 @@ func newFile(path string, now func() time.Time, every, settle time.Duration) (*F
 	if now == nil {
 		now = time.Now
 	}
-	f := &File{path: path, now: now, every: every, settle: settle, changed: make(chan struct{}, 1)}
+	f := &File{path: path, now: now, every: every, settle: settle}
 	start := f.now()
 	text, err := readFile(path)
 	if err != nil {
@@ -77,8 +79,9 @@ func newFile(path string, now func() time.Time, every, settle time.Duration) (*F
 // broken or gone never ends it.
 func (f *File) Run(ctx context.Context) error {
 	next := f.every
-	for pause(ctx, next) {
+	for wait.For(ctx, next) {
 		start := f.now()
+		f.forget(start)
 		settled, err := f.look()
 		f.record(start, settled, err)
 		next = f.every
@@ -114,10 +117,19 @@ func (f *File) load(text []byte, sum [sha256.Size]byte) error {
 		f.broken = fmt.Errorf("reading the agents from %s: %w", f.path, err)
 		return f.broken
 	}
-	before := f.list.Load()
-	f.list.Store(parsed.list(before, "file "+f.path, f.now()))
-	signal(f.changed)
+	f.list.Store(parsed.list(cmp.Or(f.list.Load(), &fleet.List{}), "file "+f.path, f.now()))
+	f.changed.Send()
 	return nil
+}
+
+// forget makes a List without those who left too long ago, if there are any.
+func (f *File) forget(now time.Time) {
+	list := *f.list.Load()
+	was := len(list.Left)
+	if list.Left = left(list.Left, change{}, now); len(list.Left) < was {
+		f.list.Store(&list)
+		f.changed.Send()
+	}
 }
 
 // record tells how a look went that began at start. What has not settled is no
@@ -175,18 +187,13 @@ func (f *File) AsOf() time.Time {
 	return f.asOf
 }
 
-// Changed has a message when there is a List that nobody was told of.
-func (f *File) Changed() <-chan struct{} { return f.changed }
+// Changed is closed as the next List is there. Whoever takes it before they read the
+// List misses none.
+func (f *File) Changed() <-chan struct{} { return f.changed.Next() }
 
 // Check returns nil while the list is what the file says, else the reason why not.
 func (f *File) Check(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.err
-}
-
-// Status is how the file is read. Nodes can always be known: they are those that
-// the file names.
-func (f *File) Status() Status {
-	return Status{Mode: Reading, Err: f.Check(context.Background()), Nodes: true}
 }

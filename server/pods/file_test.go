@@ -2,12 +2,14 @@ package pods
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
@@ -74,15 +76,22 @@ agents:
   node: n3
   network: host
   addresses: [10.0.0.1, "fd00::1"]
+  uid: 6ba7b810
 nodes:
 - name: n3
+  zone: z
+  ready: true
+  labels: {rack: r1}
   going: cordoned
 - name: n4                      # no agent is there
-  going: sold
+  ready: no
+  labels: {topology.kubernetes.io/zone: x}
+- name: n5
 `,
 		"JSON": `{"agents":[{"name":"b.example","node":"n1","network":"pod","namespace":"default"},
-{"name":"a","namespace":"blue","node":"n3","network":"host","addresses":["10.0.0.1","fd00::1"]}],
-"nodes":[{"name":"n3","going":"cordoned"},{"name":"n4","going":"sold"}]}`,
+{"name":"a","namespace":"blue","node":"n3","network":"host","addresses":["10.0.0.1","fd00::1"],"uid":"6ba7b810"}],
+"nodes":[{"name":"n3","zone":"z","ready":true,"labels":{"rack":"r1"},"going":"cordoned"},
+{"name":"n4","ready":false,"labels":{"topology.kubernetes.io/zone":"x"}},{"name":"n5"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "agents")
@@ -94,17 +103,25 @@ nodes:
 			}
 			want := &fleet.List{
 				Agents: []fleet.Agent{
-					{Key: fleet.Key{Namespace: "blue", Name: "a"}, Node: "n3", Network: report.Host, Addresses: []string{"10.0.0.1", "fd00::1"}, FirstSeen: now},
+					{Key: fleet.Key{Namespace: "blue", Name: "a"}, UID: "6ba7b810", Node: "n3", Network: report.Host, Addresses: []string{"10.0.0.1", "fd00::1"}, FirstSeen: now},
 					{Key: fleet.Key{Namespace: "default", Name: "b.example"}, Node: "n1", Network: report.Pod, FirstSeen: now},
 				},
-				Nodes:  map[string]fleet.Node{"n3": {Name: "n3", Going: "cordoned", GoingSince: now}},
+				Nodes: map[string]fleet.Node{
+					"n1": {Name: "n1", Ready: fleet.ReadyUnknown},
+					"n3": {
+						Name: "n3", Zone: "z", Ready: fleet.Ready, Going: "cordoned", GoingSince: now,
+						Labels: map[string]string{"rack": "r1", "topology.kubernetes.io/zone": "z"},
+					},
+					"n4": {Name: "n4", Zone: "x", Ready: fleet.NotReady, Labels: map[string]string{"topology.kubernetes.io/zone": "x"}},
+					"n5": {Name: "n5", Ready: fleet.ReadyUnknown},
+				},
 				Source: "file " + path,
 			}
 			if got := f.List(); !reflect.DeepEqual(got, want) {
 				t.Errorf("the list is\n%+v, want\n%+v", got, want)
 			}
-			if !f.AsOf().Equal(now) || f.Check(t.Context()) != nil || f.Status() != (Status{Mode: Reading, Nodes: true}) {
-				t.Errorf("as of %v, status %+v", f.AsOf(), f.Status())
+			if !f.AsOf().Equal(now) || f.Check(t.Context()) != nil {
+				t.Errorf("as of %v, Check says %v", f.AsOf(), f.Check(t.Context()))
 			}
 		})
 	}
@@ -113,40 +130,51 @@ nodes:
 func TestBrokenFilesAreToldByFieldAndWhatItShouldBe(t *testing.T) {
 	t.Parallel()
 	const (
-		subdomain = "it should be a DNS-1123 subdomain: at most 253 lower-case letters, digits, '-' and '.', each part beginning and ending with a letter or digit"
-		label     = "it should be a DNS-1123 label: at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit"
-		agentKeys = "name, namespace, node, network, addresses"
+		subdomain = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+		label     = "must not contain dots"
+		value     = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+		key       = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 	)
 	for text, want := range map[string]string{
-		"":                                       "the file: missing; it should be a map with the keys agents, nodes",
-		"- a":                                    "the file: a list; it should be a map with the keys agents, nodes",
+		"":                                       "agents: Required value: it should be a list of agents, which may be empty",
+		"- a":                                    "the file: a list; it should be a map",
 		"agents: [":                              "yaml: line 1: did not find expected node content",
-		"agent: []":                              `the file: unknown key "agent"; there are agents, nodes`,
-		"nodes: []":                              "agents: missing; it should be a list of agents",
+		"agent: []":                              `the file: unknown field "agent"`,
+		"Agents: []":                             `the file: unknown field "Agents"`,
+		"nodes: []":                              "agents: Required value: it should be a list of agents, which may be empty",
 		"agents: {}":                             "agents: a map; it should be a list",
-		"agents: many":                           `agents: "many"; it should be a list`,
+		"agents: many":                           "agents: a string; it should be a list",
 		"agents: []\nagents: []":                 `yaml: unmarshal errors: line 2: key "agents" already set in map`,
-		"agents: [a]":                            `agents[0]: "a"; it should be a map with the keys ` + agentKeys,
-		"agents: [{name: a, node: n1, host: h}]": `agents[0]: unknown key "host"; there are ` + agentKeys,
-		"agents: [{node: n1}]":                   "agents[0].name: missing; " + subdomain,
-		"agents: [{name: a, node: n1}, {name: b}]":                              "agents[1].node: missing; " + subdomain,
-		"agents: [{name: a, node: 7}]":                                          "agents[0].node: the number 7 (quotes make it a string); " + subdomain,
-		"agents: [{name: yes, node: n1}]":                                       "agents[0].name: the boolean true (quotes make it a string); " + subdomain,
-		"agents: [{name: a, node: n}]":                                          "agents[0].node: the boolean false (quotes make it a string); " + subdomain,
-		"agents: [{name: ../a, node: n1}]":                                      `agents[0].name: "../a"; ` + subdomain,
-		"agents: [{name: " + strings.Repeat("A", 99) + ", node: n1}]":           `agents[0].name: "` + strings.Repeat("A", 64) + `"…; ` + subdomain,
-		"agents: [{name: a, node: n1, namespace: a.b}]":                         `agents[0].namespace: "a.b"; ` + label,
-		"agents: [{name: a, node: n1, network: pods}]":                          `agents[0].network: "pods"; it should be pod or host`,
-		"agents: [{name: a, node: n1, network: [pod]}]":                         "agents[0].network: a list; it should be pod or host",
-		"agents: [{name: a, node: n1, addresses: 10.0.0.1}]":                    `agents[0].addresses: "10.0.0.1"; it should be a list`,
-		"agents: [{name: a, node: n1, addresses: [10.0.0.1/8]}]":                `agents[0].addresses[0]: "10.0.0.1/8"; it should be an IP address`,
-		"agents: [{name: a, node: n1}, {name: a, node: m, namespace: default}]": "agents[1].name: default/a is there already, as agents[0]",
+		"agents: [a]":                            "agents[0]: a string; it should be a map",
+		"agents: [{name: a, node: n1, host: h}]": `agents[0]: unknown field "host"`,
+		"agents: [{name: a, node: n1, Name: b}]": `agents[0]: unknown field "Name"`,
+		"agents: [{name: a, name: b}]":           `yaml: unmarshal errors: line 1: key "name" already set in map`,
+		"agents: [null]":                         "agents[0].name: Required value: " + subdomain,
+		"agents: [{node: n1}]":                   "agents[0].name: Required value: " + subdomain,
+		"agents: [{name: a, node: n1}, {name: b}]":                              "agents[1].node: Required value: " + subdomain,
+		"agents: [{name: a, node: n1}, {name: b, node: 7}]":                     "agents[1].node: a number; it should be a string (quotes make it one)",
+		"agents: [{name: yes, node: n1}]":                                       "agents[0].name: a boolean; it should be a string (quotes make it one)",
+		"agents: [{name: a, node: n}]":                                          "agents[0].node: a boolean; it should be a string (quotes make it one)",
+		"agents: [{name: ../a, node: n1}]":                                      `agents[0].name: Invalid value: "../a": ` + subdomain,
+		"agents: [{name: " + strings.Repeat("A", 99) + ", node: n1}]":           `agents[0].name: Invalid value: "` + strings.Repeat("A", 64) + `…": ` + subdomain,
+		"agents: [{name: a, node: n1, namespace: a.b}]":                         `agents[0].namespace: Invalid value: "a.b": ` + label,
+		"agents: [{name: a, node: n1, network: pods}]":                          `agents[0].network: Unsupported value: "pods": supported values: "pod", "host"`,
+		"agents: [{name: a, node: n1, network: [pod]}]":                         "agents[0].network: a list; it should be a string (quotes make it one)",
+		"agents: [{name: a, node: n1, addresses: 10.0.0.1}]":                    "agents[0].addresses: a string; it should be a list",
+		"agents: [{name: a, node: n1, addresses: [10.0.0.1/8]}]":                `agents[0].addresses[0]: Invalid value: "10.0.0.1/8": it should be an IP address`,
+		"agents: [{name: a, node: n1}, {name: a, node: m, namespace: default}]": `agents[1].name: Duplicate value: "default/a"`,
 		oneAgent + "nodes: {}":                                                  "nodes: a map; it should be a list",
-		oneAgent + "nodes: [n1]":                                                `nodes[0]: "n1"; it should be a map with the keys name, going`,
-		oneAgent + "nodes: [{name: N1}]":                                        `nodes[0].name: "N1"; ` + subdomain,
-		oneAgent + "nodes: [{name: n1}]":                                        "nodes[0].going: missing; it should say why the node is going, such as cordoned",
-		oneAgent + "nodes: [{name: n1, going: true}]":                           "nodes[0].going: the boolean true (quotes make it a string); it should say why the node is going, such as cordoned",
-		oneAgent + "nodes: [{name: n1, going: sold}, {name: n1, going: x}]":     "nodes[1].name: n1 is there already",
+		oneAgent + "nodes: [n1]":                                                "nodes[0]: a string; it should be a map",
+		oneAgent + "nodes: [{name: N1}]":                                        `nodes[0].name: Invalid value: "N1": ` + subdomain,
+		oneAgent + "nodes: [{going: sold}]":                                     "nodes[0].name: Required value: " + subdomain,
+		oneAgent + "nodes: [{name: n1, going: true}]":                           "nodes[0].going: a boolean; it should be a string (quotes make it one)",
+		oneAgent + "nodes: [{name: n1, ready: maybe}]":                          "nodes[0].ready: a string; it should be true or false",
+		oneAgent + "nodes: [{name: n1, zone: a b}]":                             `nodes[0].zone: Invalid value: "a b": ` + value,
+		oneAgent + "nodes: [{name: n1, labels: [a]}]":                           "nodes[0].labels: a list; it should be a map",
+		oneAgent + "nodes: [{name: n1, labels: {rack: 7}}]":                     "nodes[0].labels: a number; it should be a string (quotes make it one)",
+		oneAgent + "nodes: [{name: n1, labels: {a b: c}}]":                      `nodes[0].labels[a b]: Invalid value: "a b": ` + key,
+		oneAgent + "nodes: [{name: n1, labels: {a: b c}}]":                      `nodes[0].labels[a]: Invalid value: "b c": ` + value,
+		oneAgent + "nodes: [{name: n1, going: sold}, {name: n1, going: x}]":     `nodes[1].name: Duplicate value: "n1"`,
 	} {
 		path := filepath.Join(t.TempDir(), "agents.yaml")
 		write(t, path, text)
@@ -204,12 +232,11 @@ func TestChangedFileIsTakenIn(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "agents")
 			change(t, path, oneAgent+"nodes: [{name: n1, going: sold}]\n")
 			f := runFile(t, path)
-			<-f.Changed()
-			first := f.List()
+			first, changed := f.List(), f.Changed()
 
 			change(t, path, "agents:\n- {name: b, node: n2}\n- {name: a, node: n1}\nnodes: [{name: n1, going: cordoned}]\n")
 			l := says(t, f, "a", "b")
-			<-f.Changed()
+			<-changed
 			if !l.Agents[0].FirstSeen.Equal(first.Agents[0].FirstSeen) || !l.Agents[1].FirstSeen.After(l.Agents[0].FirstSeen) {
 				t.Errorf("before, listed were %+v, after it %+v", first.Agents, l.Agents)
 			}
@@ -228,7 +255,7 @@ func TestBrokenNewVersionIsToldAndTheLastGoodListStays(t *testing.T) {
 	list := f.List()
 
 	write(t, path, "agents:\n- {name: a}\n")
-	want := "reading the agents from " + path + ": agents[0].node: missing; it should be a DNS-1123 subdomain"
+	want := "reading the agents from " + path + ": agents[0].node: Required value: "
 	eventually(t, func() error {
 		if err := f.Check(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
 			return fmt.Errorf("Check says %v, want %s", err, want)
@@ -237,8 +264,8 @@ func TestBrokenNewVersionIsToldAndTheLastGoodListStays(t *testing.T) {
 	})
 	asOf := f.AsOf()
 	time.Sleep(50 * time.Millisecond)
-	if f.List() != list || !f.AsOf().Equal(asOf) || f.Status().Err == nil {
-		t.Errorf("the list is %+v as of %v, status %+v", f.List(), f.AsOf(), f.Status())
+	if f.List() != list || !f.AsOf().Equal(asOf) || f.Check(t.Context()) == nil {
+		t.Errorf("the list is %+v as of %v, Check says %v", f.List(), f.AsOf(), f.Check(t.Context()))
 	}
 
 	if err := os.Remove(path); err != nil {
@@ -281,4 +308,99 @@ func TestVersionThatIsBeingWrittenIsNotTakenIn(t *testing.T) {
 			t.Errorf("look %d: the list is %+v", i+1, f.List())
 		}
 	}
+}
+
+func TestAgentThatVanishesFromTheFileHasLeft(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "agents")
+	now := time.Now()
+	start := now
+	write(t, path, "agents: [{name: a, node: n1}, {name: b, node: n1, uid: first}, {name: c, node: n1}]")
+	f, err := NewFile(path, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		after time.Duration
+		text  string
+		want  map[string]time.Duration // since when after the start they have left
+	}{
+		{0, "agents: [{name: a, node: n1}, {name: b, node: n1, uid: first}, {name: c, node: n1}]", nil},
+		{time.Second, "agents: [{name: a, node: n2}, {name: b, node: n1}]", map[string]time.Duration{"c": time.Second}},
+		{2 * time.Second, "agents: [{name: b, node: n1, uid: first}]", map[string]time.Duration{"a": 2 * time.Second, "c": time.Second}},
+		{3 * time.Second, "agents: [{name: b, node: n1, uid: second}]", map[string]time.Duration{"a": 2 * time.Second, "b": 3 * time.Second, "c": time.Second}},
+		{4 * time.Second, "agents: [{name: b, node: n1, uid: second}, {name: c, node: n1}]", map[string]time.Duration{"a": 2 * time.Second, "b": 3 * time.Second}},
+	} {
+		now = start.Add(step.after)
+		text := []byte(step.text)
+		must(t, f.load(text, sha256.Sum256(text)))
+		if got := whoLeft(f, start); !reflect.DeepEqual(got, step.want) {
+			t.Errorf("%v: left have %v, want %v", step.after, got, step.want)
+		}
+	}
+
+	for _, step := range []struct {
+		after time.Duration
+		want  map[string]time.Duration
+	}{
+		{2*time.Minute + 2*time.Second - 1, map[string]time.Duration{"a": 2 * time.Second, "b": 3 * time.Second}},
+		{2*time.Minute + 2*time.Second, map[string]time.Duration{"b": 3 * time.Second}},
+		{2*time.Minute + 3*time.Second, nil},
+		{3 * time.Minute, nil},
+	} {
+		before, changed := f.List(), f.Changed()
+		f.forget(start.Add(step.after))
+		got := whoLeft(f, start)
+		if !reflect.DeepEqual(got, step.want) {
+			t.Errorf("%v: left have %v, want %v", step.after, got, step.want)
+		}
+		if told := isClosed(changed); told != (len(got) < len(before.Left)) || told == (f.List() == before) {
+			t.Errorf("%v: told of the change %t", step.after, told)
+		}
+	}
+}
+
+// whoLeft are those who have left, and since when after the start.
+func whoLeft(f *File, start time.Time) map[string]time.Duration {
+	var left map[string]time.Duration
+	for _, l := range f.List().Left {
+		if left == nil {
+			left = make(map[string]time.Duration)
+		}
+		left[l.Name] = l.Since.Sub(start)
+	}
+	return left
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestFileForgetsWhoLeftWhileItIsBroken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "agents")
+		write(t, path, "agents: [{name: a, node: n1}, {name: b, node: n1}]")
+		f, err := NewFile(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = f.Run(ctx) }()
+		write(t, path, oneAgent)
+		time.Sleep(3 * time.Second)
+		if left := f.List().Left; len(left) != 1 || left[0].Name != "b" {
+			t.Errorf("left have %+v, want b", left)
+		}
+		must(t, os.Remove(path))
+		time.Sleep(fleet.LeftFor)
+		if left := f.List().Left; len(left) != 0 {
+			t.Errorf("left have %+v still", left)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package pods
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,12 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/server/fleet"
 )
 
-// DefaultApps are the values of the label app by which the agents' pods are
-// found, in all namespaces: those of the original netchecker's DaemonSets.
-var DefaultApps = []string{"netchecker-agent", "netchecker-agent-hostnet"}
+// agentPods selects the agents' pods, in all namespaces: those of the original
+// netchecker's DaemonSets.
+const agentPods = "app in (netchecker-agent,netchecker-agent-hostnet)"
 
 // DefaultPollInterval is the one of the original server's -check-interval.
 const DefaultPollInterval = 10 * time.Second
@@ -23,19 +25,20 @@ type KubernetesConfig struct {
 	// Kubeconfig is a file's path. Empty means the ServiceAccount of the pod that
 	// this process runs in.
 	Kubeconfig string
-	// Apps are the values of the pods' label app; none means DefaultApps.
-	Apps []string
 	// PollInterval is the time between two lists where the role allows no watch,
 	// and between two checks that a watch is still alive; 0 means
 	// DefaultPollInterval.
 	PollInterval time.Duration
-	// Now is the clock; nil means time.Now.
-	Now func() time.Time
 }
 
-// tuning is how long things may take and how much is asked for at once, apart so
-// that tests need neither wait nor make thousands of pods.
+// tuning is how pods are found, how long things may take and how much is asked for
+// at once, apart so that tests can share a cluster, and need neither wait nor make
+// thousands of pods.
 type tuning struct {
+	// selector is of the pods' labels.
+	selector string
+	// now is the clock.
+	now func() time.Time
 	// page is how many objects are asked for at once.
 	page int64
 	// request is the deadline of one request, and of a watch's first answer.
@@ -55,6 +58,7 @@ type tuning struct {
 
 func tuningFor(poll time.Duration) tuning {
 	return tuning{
+		selector: agentPods, now: time.Now,
 		page:    500,
 		request: 10 * time.Second,
 		poll:    poll,
@@ -69,7 +73,6 @@ func tuningFor(poll time.Duration) tuning {
 // methods may be called at once; Run is called once.
 type Kubernetes struct {
 	client *client
-	now    func() time.Time
 	tuning tuning
 
 	pods     *podTable
@@ -79,7 +82,7 @@ type Kubernetes struct {
 
 	list    atomic.Pointer[fleet.List]
 	dirty   chan struct{} // something differs from list
-	changed chan struct{}
+	changed wait.Broadcast
 }
 
 // NewKubernetes reads the configuration, and asks the API server nothing yet.
@@ -90,41 +93,31 @@ func NewKubernetes(cfg KubernetesConfig) (*Kubernetes, error) {
 	if cfg.PollInterval == 0 {
 		cfg.PollInterval = DefaultPollInterval
 	}
-	return newKubernetes(cfg, tuningFor(cfg.PollInterval))
+	return newKubernetes(cfg.Kubeconfig, tuningFor(cfg.PollInterval))
 }
 
-func newKubernetes(cfg KubernetesConfig, t tuning) (*Kubernetes, error) {
-	if len(cfg.Apps) == 0 {
-		cfg.Apps = DefaultApps
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	selector, err := appSelector(cfg.Apps)
+func newKubernetes(kubeconfig string, t tuning) (*Kubernetes, error) {
+	c, err := newClient(kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	c, err := newClient(cfg.Kubeconfig)
-	if err != nil {
-		return nil, err
-	}
-	k := &Kubernetes{
-		client:  c,
-		now:     cfg.Now,
-		tuning:  t,
-		dirty:   make(chan struct{}, 1),
-		changed: make(chan struct{}, 1),
-	}
-	k.pods = newPodTable(cfg.Now, k.touch)
+	k := &Kubernetes{client: c, tuning: t, dirty: make(chan struct{}, 1)}
+	k.pods = newPodTable(t.now, k.touch)
 	k.nodes = newNodeTable(k.touch)
-	k.podFeed = newFeed(c.pods(selector), k.pods, cfg.Now, t, k.touch)
-	k.nodeFeed = newFeed(c.nodes(), k.nodes, cfg.Now, t, k.touch)
+	k.podFeed = newFeed(c.pods(t.selector), k.pods, t, k.touch)
+	k.nodeFeed = newFeed(c.nodes(), k.nodes, t, k.touch)
 	k.nodeFeed.forget = k.nodes.forget
 	k.nodeFeed.state.without = "; without them, no agent counts as planned"
 	return k, nil
 }
 
-func (k *Kubernetes) touch() { signal(k.dirty) }
+// touch says that something differs from the List.
+func (k *Kubernetes) touch() {
+	select {
+	case k.dirty <- struct{}{}:
+	default: // publish knows already
+	}
+}
 
 // Run keeps the list current until ctx ends, then returns nil. What the API
 // server does or refuses never ends it.
@@ -142,31 +135,51 @@ func (k *Kubernetes) Run(ctx context.Context) error {
 // publish makes a new List of what has changed: of a first change at once, of a
 // burst of changes a few times a second.
 func (k *Kubernetes) publish(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-k.dirty:
-		}
+	for k.differs(ctx) {
 		k.rebuild()
-		if !pause(ctx, k.tuning.rebuild) {
+		if !wait.For(ctx, k.tuning.rebuild) {
 			return
 		}
 	}
 }
 
+// differs waits until something differs from the List, by a change or by time
+// alone, as one of those who left is to be forgotten; false if ctx ended first.
+func (k *Kubernetes) differs(ctx context.Context) bool {
+	var forget <-chan time.Time
+	if at := forgetAt(k.latest().Left); !at.IsZero() {
+		timer := time.NewTimer(at.Sub(k.tuning.now()))
+		defer timer.Stop()
+		forget = timer.C
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-k.dirty:
+	case <-forget:
+	}
+	return true
+}
+
+// rebuild makes the List that follows the latest.
 func (k *Kubernetes) rebuild() {
 	agents, read := k.pods.agents()
 	if !read {
 		return
 	}
+	now, before := k.tuning.now(), k.latest()
+	change := changeOf(before.Agents, agents)
 	k.list.Store(&fleet.List{
 		Agents: agents,
-		Nodes:  goings(k.nodes.marks(agents), nodesOf(k.list.Load()), k.now()),
+		Nodes:  k.nodes.nodes(agents, change.nodes, now),
+		Left:   left(before.Left, change, now),
 		Source: source(k.podFeed.state.currentMode()),
 	})
-	signal(k.changed)
+	k.changed.Send()
 }
+
+// latest is the List, or an empty one while there is none.
+func (k *Kubernetes) latest() *fleet.List { return cmp.Or(k.list.Load(), &fleet.List{}) }
 
 func source(m Mode) string {
 	if m == Undecided {
@@ -182,8 +195,9 @@ func (k *Kubernetes) List() *fleet.List { return k.list.Load() }
 // zero time if it never was. It never goes back.
 func (k *Kubernetes) AsOf() time.Time { return k.podFeed.state.asOf() }
 
-// Changed has a message when there is a List that nobody was told of.
-func (k *Kubernetes) Changed() <-chan struct{} { return k.changed }
+// Changed is closed as the next List is there. Whoever takes it before they read the
+// List misses none.
+func (k *Kubernetes) Changed() <-chan struct{} { return k.changed.Next() }
 
 // Check returns nil once the pods were read, and until then the reason why not.
 func (k *Kubernetes) Check(context.Context) error {
@@ -194,11 +208,4 @@ func (k *Kubernetes) Check(context.Context) error {
 		return fmt.Errorf("the pod list was never read: %w", err)
 	}
 	return errors.New("the pod list was not read yet")
-}
-
-// Status is how the pods are read, and whether nodes can be.
-func (k *Kubernetes) Status() Status {
-	mode, err := k.podFeed.state.get()
-	_, nodesErr := k.nodeFeed.state.get()
-	return Status{Mode: mode, Err: err, Nodes: k.nodes.readable(), NodesErr: nodesErr}
 }

@@ -47,7 +47,7 @@ const soon = 20 * time.Second
 // quick lets things happen at once; a page is so small that every list has some.
 func quick() tuning {
 	return tuning{
-		page: 2, request: 2 * time.Second, poll: 150 * time.Millisecond, retry: 20 * time.Millisecond,
+		now: time.Now, page: 2, request: 2 * time.Second, poll: 150 * time.Millisecond, retry: 20 * time.Millisecond,
 		refused: 300 * time.Millisecond, believe: time.Minute, rebuild: 10 * time.Millisecond,
 	}
 }
@@ -62,7 +62,14 @@ type fixture struct {
 	t       *testing.T
 	cluster *kubetest.Cluster
 	app     string
+	// ahead is how far its clock is ahead of time.Now.
+	ahead atomic.Int64
 }
+
+func (f *fixture) now() time.Time { return time.Now().Add(time.Duration(f.ahead.Load())) }
+
+// pass moves its clock.
+func (f *fixture) pass(d time.Duration) { f.ahead.Add(int64(d)) }
 
 // apps counts the fixtures, and their users.
 var apps atomic.Int64
@@ -84,7 +91,8 @@ func followAs(t *testing.T, cluster *kubetest.Cluster, user string, rules ...rba
 
 func (f *fixture) start(user string, tune tuning) {
 	f.t.Helper()
-	k, err := newKubernetes(KubernetesConfig{Kubeconfig: f.cluster.Kubeconfig(user), Apps: []string{f.app}}, tune)
+	tune.selector, tune.now = "app="+f.app, f.now
+	k, err := newKubernetes(f.cluster.Kubeconfig(user), tune)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -187,7 +195,7 @@ func (f *fixture) lists(names ...string) *fleet.List {
 	slices.Sort(names)
 	eventually(f.t, func() error {
 		if got := f.names(); !slices.Equal(got, names) {
-			return fmt.Errorf("the list has %q, want %q (status %+v)", got, names, f.Status())
+			return fmt.Errorf("the list has %q, want %q (%s)", got, names, told(f.podFeed))
 		}
 		return nil
 	})
@@ -207,6 +215,25 @@ func (f *fixture) names() []string {
 	return names
 }
 
+// left waits until these pods are known to have left, and returns them in order.
+func (f *fixture) left(names ...string) []fleet.Left {
+	f.t.Helper()
+	slices.Sort(names)
+	var left []fleet.Left
+	eventually(f.t, func() error {
+		var got []string
+		left = f.List().Left
+		for i := range left {
+			got = append(got, strings.TrimSuffix(left[i].Name, "-"+f.app))
+		}
+		if !slices.Equal(got, names) {
+			return fmt.Errorf("%q have left, want %q", got, names)
+		}
+		return nil
+	})
+	return left
+}
+
 // agent is the list's of that name.
 func (f *fixture) agent(name string) fleet.Agent {
 	f.t.Helper()
@@ -217,15 +244,28 @@ func (f *fixture) agent(name string) fleet.Agent {
 	return found[0]
 }
 
-// becomes waits until the mode of reading pods is m.
+// becomes waits until the pods are read, and in that way.
 func (f *fixture) becomes(m Mode) {
 	f.t.Helper()
+	want := fmt.Sprintf("Kubernetes API (%s)", m)
 	eventually(f.t, func() error {
-		if s := f.Status(); s.Mode != m || s.Err != nil {
-			return fmt.Errorf("status %+v, want mode %s", s, m)
+		if l := f.List(); l == nil || l.Source != want || !current(f.podFeed) {
+			return fmt.Errorf("the list is %+v, want its source to be %s (%s)", l, want, told(f.podFeed))
 		}
 		return nil
 	})
+}
+
+// told is what was logged last of how a feed is doing.
+func told(f *feed) string {
+	f.state.mu.Lock()
+	defer f.state.mu.Unlock()
+	return f.state.told
+}
+
+// current says whether a feed was told to be current.
+func current(f *feed) bool {
+	return strings.HasPrefix(told(f), "The list of "+f.resource.name+" is current")
 }
 
 func eventually(t *testing.T, hold func() error) {

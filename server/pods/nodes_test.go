@@ -2,6 +2,7 @@ package pods
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/test/kubetest"
 )
 
 // nodeRoles are the ways in which nodes may be read.
@@ -41,12 +43,95 @@ func withNode(t *testing.T, test func(t *testing.T, f *fixture, node string)) {
 func (f *fixture) going(node, why string) fleet.Node {
 	f.t.Helper()
 	eventually(f.t, func() error {
-		if got := f.List().Nodes[node]; got.Going != why || !f.Status().Nodes {
-			return fmt.Errorf("the node is %+v, want going %q (status %+v)", got, why, f.Status())
+		if got, listed := f.List().Nodes[node]; !listed || got.Going != why {
+			return fmt.Errorf("the node is %+v, listed %t, want going %q (%s)", got, listed, why, told(f.nodeFeed))
 		}
 		return nil
 	})
 	return f.List().Nodes[node]
+}
+
+// setReady tells a node's readiness and all else of its status that a kubelet's
+// heartbeat does.
+func (f *fixture) setReady(name string, status corev1.ConditionStatus) {
+	f.t.Helper()
+	nodes := f.cluster.Client().CoreV1().Nodes()
+	n, err := nodes.Get(f.t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	now := metav1.Now()
+	n.Status.Conditions = []corev1.NodeCondition{
+		{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse, LastHeartbeatTime: now},
+		{Type: corev1.NodeReady, Status: status, LastHeartbeatTime: now, Message: now.String()},
+	}
+	n.Status.Images = append(n.Status.Images, corev1.ContainerImage{Names: []string{now.String()}})
+	if _, err := nodes.UpdateStatus(f.t.Context(), n, metav1.UpdateOptions{}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// shows waits until the node is listed in that way, since whenever it is going.
+func (f *fixture) shows(want fleet.Node) {
+	f.t.Helper()
+	eventually(f.t, func() error {
+		got := f.List().Nodes[want.Name]
+		if got.GoingSince = want.GoingSince; !reflect.DeepEqual(got, want) {
+			return fmt.Errorf("the node is %+v, want %+v", got, want)
+		}
+		return nil
+	})
+}
+
+func TestNodesAreListedWithZoneReadinessAndLabels(t *testing.T) {
+	withNode(t, func(t *testing.T, f *fixture, _ string) {
+		name := "another-" + f.app // where no agent is
+		f.createNode(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"rack": "r1"}}})
+		t.Cleanup(func() { f.removeNode(name) })
+		want := fleet.Node{Name: name, Ready: fleet.ReadyUnknown, Labels: map[string]string{"rack": "r1"}}
+		f.shows(want)
+		for _, status := range []corev1.ConditionStatus{corev1.ConditionTrue, corev1.ConditionFalse, corev1.ConditionUnknown} {
+			f.setReady(name, status)
+			want.Ready = fleet.Readiness(status)
+			f.shows(want)
+		}
+		f.updateNode(name, func(n *corev1.Node) {
+			n.Labels = map[string]string{"topology.kubernetes.io/zone": "a", "kubernetes.io/os": "linux"}
+		})
+		want.Zone, want.Labels = "a", map[string]string{"topology.kubernetes.io/zone": "a", "kubernetes.io/os": "linux"}
+		f.shows(want)
+		f.removeNode(name)
+		eventually(t, func() error {
+			if n, listed := f.List().Nodes[name]; listed {
+				return fmt.Errorf("a deleted node is listed still: %+v", n)
+			}
+			return nil
+		})
+	})
+}
+
+func TestHeartbeatsOfNodesMakeNoList(t *testing.T) {
+	t.Parallel()
+	cluster := kubetest.Start(t) // the nodes of other tests would make some
+	for way, verbs := range nodeRoles {
+		f := follow(t, cluster, rule("pods", "list", "watch"), rule("nodes", verbs...))
+		f.becomes(Watching)
+		f.createNode(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: way}})
+		f.setReady(way, corev1.ConditionTrue)
+		f.shows(fleet.Node{Name: way, Ready: fleet.Ready})
+		time.Sleep(2 * f.tuning.poll) // for the Lists of before to be there
+		before := f.List()
+		for range 10 {
+			f.setReady(way, corev1.ConditionTrue)
+			f.updateNode(way, func(n *corev1.Node) { n.Annotations = map[string]string{"now": time.Now().String()} })
+		}
+		time.Sleep(4 * f.tuning.poll)
+		if f.List() != before {
+			t.Errorf("%s: heartbeats made the list %+v of %+v", way, f.List(), before)
+		}
+		f.setReady(way, corev1.ConditionFalse)
+		f.shows(fleet.Node{Name: way, Ready: fleet.NotReady})
+	}
 }
 
 func TestCordonedNodeIsGoingSinceItWasSeenSo(t *testing.T) {
@@ -104,37 +189,50 @@ func TestNodeThatIsBeingDeletedIsGoing(t *testing.T) {
 	})
 }
 
-func TestNodeWithoutAgentsIsNotTold(t *testing.T) {
-	withNode(t, func(t *testing.T, f *fixture, node string) {
-		p := f.create("b", func(p *corev1.Pod) { p.Spec.NodeName = "no-such-" + node })
-		f.going("no-such-"+node, "deleted")
-		f.delete(p)
-		f.going("no-such-"+node, "")
-		if n := f.List().Nodes; len(n) != 0 {
-			t.Errorf("told are %+v", n)
-		}
+func TestDeletedNodeIsListedAsItWasUntilItsLastAgentIsGone(t *testing.T) {
+	withNode(t, func(t *testing.T, f *fixture, _ string) {
+		name := "leaving-" + f.app
+		f.createNode(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"topology.kubernetes.io/zone": "a"}}})
+		first := f.create("first", func(p *corev1.Pod) { p.Spec.NodeName = name })
+		last := f.create("last", func(p *corev1.Pod) { p.Spec.NodeName = name })
+		f.lists("a", "first", "last")
+		f.setReady(name, corev1.ConditionTrue)
+		want := fleet.Node{Name: name, Zone: "a", Ready: fleet.Ready, Labels: map[string]string{"topology.kubernetes.io/zone": "a"}}
+		f.shows(want)
+
+		f.removeNode(name)
+		want.Ready, want.Going = fleet.ReadyUnknown, "deleted"
+		f.shows(want)
+		f.delete(first)
+		f.lists("a", "last")
+		f.shows(want)
+		f.delete(last)
+		f.lists("a")
+		eventually(t, func() error {
+			if n, listed := f.List().Nodes[name]; listed {
+				return fmt.Errorf("it is listed without agents: %+v", n)
+			}
+			return nil
+		})
 	})
 }
 
-func TestWhereNodesMayNotBeReadNoneIsGoing(t *testing.T) {
+func TestWhereNodesMayNotBeReadThereAreNone(t *testing.T) {
 	t.Parallel()
 	f := followAs(t, shared.For(t), "without-nodes", rule("pods", "list", "watch"))
 	f.create("a", func(p *corev1.Pod) { p.Spec.NodeName = "no-such-node" })
 	f.lists("a")
-	want := `the API server forbids to list nodes: nodes is forbidden: User "without-nodes" cannot list resource "nodes" in API group "" at the cluster scope; a ClusterRole and a ClusterRoleBinding should allow it`
+	want := `The list of nodes can't be read: the API server forbids to list nodes: nodes is forbidden: User "without-nodes" cannot list resource "nodes" in API group "" at the cluster scope; a ClusterRole and a ClusterRoleBinding should allow it; without them, no agent counts as planned`
 	eventually(t, func() error {
-		s := f.Status()
-		if s.Nodes || s.NodesErr == nil || s.NodesErr.Error() != want {
-			return fmt.Errorf("the status is %+v, want %s", s, want)
+		if got := told(f.nodeFeed); got != want {
+			return fmt.Errorf("logged was %q, want %s", got, want)
 		}
 		return nil
 	})
-	if n := f.List().Nodes; len(n) != 0 {
-		t.Errorf("going are %+v", n)
+	if n := f.List().Nodes; n != nil {
+		t.Errorf("listed are %+v", n)
 	}
-	if s := f.Status(); s.Err != nil {
-		t.Errorf("the pods suffer from it: %v", s.Err)
-	}
+	f.becomes(Watching) // the pods don't suffer from it
 
 	f.cluster.Grant("without-nodes", rule("pods", "list", "watch"), rule("nodes", "list"))
 	f.going("no-such-node", "deleted")
@@ -154,8 +252,8 @@ func TestNodesAreForgottenWhenTheyMayNoLongerBeRead(t *testing.T) {
 
 	f.cluster.Grant("loses-nodes", rule("pods", "list", "watch"))
 	eventually(t, func() error {
-		if s, n := f.Status(), f.List().Nodes; s.Nodes || len(n) != 0 {
-			return fmt.Errorf("after the role lost its right, going are %+v (status %+v)", n, s)
+		if n := f.List().Nodes; n != nil {
+			return fmt.Errorf("after the role lost its right, listed are %+v (%s)", n, told(f.nodeFeed))
 		}
 		return nil
 	})

@@ -1,7 +1,9 @@
 package pods
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -11,19 +13,22 @@ import (
 )
 
 // keepsThrough holds that the fixture keeps its list, and tells how old that is,
-// from an outage's start to its end. Meanwhile, the status says why in words that
-// begin with reason.
+// from an outage's start to its end. Meanwhile, the log says why in words that begin
+// with reason.
 func (f *fixture) keepsThrough(reason string, begin, end func()) {
 	f.t.Helper()
-	p := f.create("before", nil)
-	f.lists("before")
-	list, seen := f.List(), f.agent("before").FirstSeen
+	p, gone := f.create("before", nil), f.create("gone", nil)
+	f.lists("before", "gone")
+	f.delete(gone)
+	list := f.lists("before")
+	seen, left := f.agent("before").FirstSeen, list.Left
 
 	begin()
 	down := time.Now()
 	eventually(f.t, func() error {
-		if err := f.Status().Err; err == nil || !strings.HasPrefix(err.Error(), reason) {
-			return fmt.Errorf("the status says %v, want %s", err, reason)
+		want := "The list of pods is no longer current: " + reason
+		if got := told(f.podFeed); !strings.HasPrefix(got, want) {
+			return fmt.Errorf("logged was %q, want %s", got, want)
 		}
 		return nil
 	})
@@ -40,6 +45,9 @@ func (f *fixture) keepsThrough(reason string, begin, end func()) {
 
 	end()
 	f.recovers(down)
+	if now := f.List().Left; !reflect.DeepEqual(now, left) {
+		f.t.Errorf("those who left were %+v, and are %+v after the outage", left, now)
+	}
 	f.create("after", nil)
 	f.lists("before", "after")
 	if now := f.agent("before").FirstSeen; !now.Equal(seen) {
@@ -53,8 +61,8 @@ func (f *fixture) keepsThrough(reason string, begin, end func()) {
 func (f *fixture) recovers(after time.Time) {
 	f.t.Helper()
 	eventually(f.t, func() error {
-		if s := f.Status(); s.Err != nil || !f.AsOf().After(after) {
-			return fmt.Errorf("the list is as of %v, status %+v", f.AsOf(), s)
+		if !current(f.podFeed) || !f.AsOf().After(after) {
+			return fmt.Errorf("the list is as of %v (%s)", f.AsOf(), told(f.podFeed))
 		}
 		return nil
 	})
@@ -94,13 +102,13 @@ func goingOutlivesRestart(t *testing.T, cluster *kubetest.Cluster) {
 	f.becomes(Watching)
 	var after fleet.Node
 	eventually(t, func() error {
-		if s := f.Status(); s.NodesErr != nil {
-			return s.NodesErr
+		if !current(f.nodeFeed) {
+			return errors.New(told(f.nodeFeed))
 		}
 		after = f.List().Nodes["n1"]
 		return nil
 	})
-	if after != before {
+	if !reflect.DeepEqual(after, before) {
 		t.Errorf("the node is %+v, and was %+v before the restart", after, before)
 	}
 }

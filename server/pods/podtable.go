@@ -2,6 +2,7 @@ package pods
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -46,31 +47,21 @@ func (t *podTable) agents() ([]fleet.Agent, bool) {
 }
 
 // merged is all in order, made from a former order and the keys that were added,
-// changed or removed since. It costs a copy and the sorting of those keys.
+// changed or removed since. It costs a copy, and the search for those keys.
 func merged(former []fleet.Agent, touched map[fleet.Key]struct{}, all map[fleet.Key]fleet.Agent) []fleet.Agent {
-	fresh := make([]fleet.Key, 0, len(touched))
-	for k := range touched {
-		if _, ok := all[k]; ok {
-			fresh = append(fresh, k)
-		}
-	}
-	slices.SortFunc(fresh, fleet.Key.Compare)
 	order := make([]fleet.Agent, 0, len(all))
-	for i := range former {
-		k := former[i].Key
-		if _, ok := touched[k]; ok {
-			continue
+	for _, k := range slices.SortedFunc(maps.Keys(touched), fleet.Key.Compare) {
+		i, found := slices.BinarySearchFunc(former, k, func(a fleet.Agent, k fleet.Key) int { return a.Key.Compare(k) })
+		order = append(order, former[:i]...)
+		if found {
+			i++
 		}
-		for len(fresh) > 0 && fresh[0].Compare(k) < 0 {
-			order = append(order, all[fresh[0]])
-			fresh = fresh[1:]
+		former = former[i:]
+		if a, ok := all[k]; ok {
+			order = append(order, a)
 		}
-		order = append(order, former[i])
 	}
-	for _, k := range fresh {
-		order = append(order, all[k])
-	}
-	return order
+	return append(order, former...)
 }
 
 // Add takes in a pod that is new to the reflector.
@@ -137,7 +128,7 @@ func (t *podTable) Resync() error { return nil }
 // put writes a to all, as it compares with what is known of it.
 func (t *podTable) put(a fleet.Agent, all map[fleet.Key]fleet.Agent) {
 	was, known := t.all[a.Key]
-	if known && was.UID == a.UID {
+	if known && samePod(&was, &a) {
 		a.FirstSeen = was.FirstSeen
 	} else {
 		a.FirstSeen = t.now()
@@ -170,7 +161,7 @@ func agentOf(pod *corev1.Pod) (agent fleet.Agent, expected bool) {
 		UID:       string(pod.UID),
 		Node:      pod.Spec.NodeName,
 		Network:   report.Pod,
-		Addresses: addresses(&pod.Status),
+		Addresses: addressesOf(&pod.Status),
 	}
 	if pod.Spec.HostNetwork {
 		agent.Network = report.Host
@@ -179,7 +170,13 @@ func agentOf(pod *corev1.Pod) (agent fleet.Agent, expected bool) {
 	return agent, !ended && pod.DeletionTimestamp == nil
 }
 
-func addresses(s *corev1.PodStatus) []string {
+// same says whether a and b are one pod, unchanged, whenever it was first seen.
+func same(a, b *fleet.Agent) bool {
+	return a.Key == b.Key && a.UID == b.UID && a.Node == b.Node && a.Network == b.Network &&
+		slices.Equal(a.Addresses, b.Addresses)
+}
+
+func addressesOf(s *corev1.PodStatus) []string {
 	if len(s.PodIPs) == 0 {
 		if s.PodIP == "" {
 			return nil

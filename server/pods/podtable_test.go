@@ -113,34 +113,3 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
-
-// BenchmarkList is the cost of one List, after one pod changed and after all did.
-func BenchmarkList(b *testing.B) {
-	for _, size := range []int{10_000, 100_000} {
-		pods := make([]any, size)
-		for i := range pods {
-			pods[i] = running("kube-system", fmt.Sprintf("netchecker-agent-%05x", i*7919%size), fmt.Sprint(i))
-		}
-		for name, changed := range map[string]int{"one": 1, "all": size} {
-			b.Run(fmt.Sprintf("pods=%d/changed=%s", size, name), func(b *testing.B) {
-				k := &Kubernetes{now: time.Now, changed: make(chan struct{}, 1)}
-				k.pods, k.nodes = newPodTable(time.Now, func() {}), newNodeTable(func() {})
-				k.podFeed = newFeed(resource{name: "pods"}, k.pods, k.now, quick(), func() {})
-				must(b, k.nodes.Replace(nil, ""))
-				must(b, k.pods.Replace(pods, ""))
-				k.rebuild()
-				b.ReportAllocs()
-				for n := range b.N {
-					b.StopTimer()
-					for _, p := range pods[:changed] {
-						pod := p.(*corev1.Pod)
-						pod.UID = types.UID(fmt.Sprint(n))
-						must(b, k.pods.Update(pod))
-					}
-					b.StartTimer()
-					k.rebuild()
-				}
-			})
-		}
-	}
-}
