@@ -111,6 +111,10 @@ func TestDecodeReadsWhatAgentsSend(t *testing.T) {
 				NetworkProbes: []report.ProbeResult{{URL: "u", HTTPCode: 200, TCPConnection: 3}},
 			},
 		},
+		"results that have fewer keys than the one before": {
+			`{"network_probes":[{"URL":"u","HTTPCode":200,"Total":9},{"URL":"v"}]}`,
+			report.Report{NetworkProbes: []report.ProbeResult{{URL: "u", HTTPCode: 200, Total: 9}, {URL: "v"}}},
+		},
 		"keys in any order": {
 			`{"zero_extender":[0],"network_probes":[{"Total":1,"URL":"u","ConnectionResult":1}],"podname":"p","nodename":"n","report_interval":15}`,
 			report.Report{

@@ -26,10 +26,9 @@ type field struct {
 	key string
 	// in has the renderings that the field is part of. In others its key is unknown.
 	in rendering
-	// at is a pointer to the field's value. What it points to says how the value is
-	// read and written: see decoder.value and appendValue. A table is made anew for
-	// each object, on the stack of who asks; this is not a func because those of a
-	// table would move the object to the heap.
+	// at points to the field's value, whose type says how it is read and written: see
+	// decoder.value and appendValue. So a table is made for each object, on the
+	// stack; one table of functions for all objects would move each to the heap.
 	at any
 }
 
@@ -43,10 +42,9 @@ type rawObject []byte
 // rawValue is any JSON value as it was written.
 type rawValue []byte
 
-// fieldsOf is the table of a report, with the server's and the sender's additions
-// to it. The order is that of the original server, in which ips comes after
-// network_probes, and for agents that of the contract, in which it comes before:
-// this field alone has two rows.
+// fieldsOf is the table of a report, with what the server and the sender add to
+// it. ips alone has two rows: agents write it before network_probes, and the
+// original server after.
 func fieldsOf(r *Report, updated *time.Time, zeros *padding) [19]field {
 	return [...]field{
 		{"report_interval", always, &r.ReportInterval},

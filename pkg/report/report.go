@@ -9,6 +9,11 @@
 // cost, Validate bounds what its fields may say, and each error is a
 // [*FieldError] that names the field and what it should have been.
 //
+// Beside a Report, which says how things are, an agent sends a [Message] for what
+// has to arrive once; and taking a report in returns a [Reply] to agents that
+// understand it. What is known of each of their fields (its key, how it is read
+// and written, who gets to see it) stands in one row of one table, in fields.go.
+//
 // Decode reads the padding (zero_extender) without building it. A report is
 // larger than a network's MTU on purpose, so most of its bytes are padding.
 package report
