@@ -32,8 +32,9 @@ REGISTRY       ?=
 IMAGEFLAGS     ?=
 # Flags for go test, as in: make test TESTFLAGS='-run Absent -v'
 TESTFLAGS ?=
-# Flags for the benchmark.
+# Flags for the benchmark, and the commit whose binaries it can compare with.
 BENCHFLAGS ?=
+AGAINST    ?=
 # How many nodes the cluster starts with, and further flags, as in:
 # make cluster-up NODES=5 CLUSTERFLAGS=-dual-stack
 NODES        ?= 3
@@ -84,6 +85,14 @@ bench: build ## Measure throughput, latency and memory, and print the figures
 	@go run ./test/tools/build etcd kube-apiserver
 	@go build -o bin/bench ./test/bench
 	@exec bin/bench $(BENCHFLAGS)
+
+# Rounds are shorter than those of make bench, and more: it takes about 25 minutes.
+.PHONY: bench-against
+bench-against: build ## Measure the binaries of the commit AGAINST and these in turn, and say what got worse
+	@go run ./test/tools/build etcd kube-apiserver
+	@go build -o bin/bench ./test/bench
+	@old=$$(test/bench/build-commit '$(AGAINST)'); \
+		exec bin/bench -against "$$old" -rounds 11 -interval 10 -memory-seconds 25 $(BENCHFLAGS)
 
 .PHONY: chart
 chart: modules ## Check chart and examples: lint, every switch, every alert

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
-
-	"github.com/netchecker/netchecker/test/etcdtest"
 )
 
 const (
@@ -20,80 +19,112 @@ const (
 	silentInterval = 1
 )
 
-// measureCheck is the part "check".
-func measureCheck(ctx context.Context, s *stage) ([]figure, error) {
-	etcd, err := s.startEtcd(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []figure
+// measureCheck is the part "check". What a Snapshot costs by itself is measured in
+// a program of its own, which other builds do not have; those show what it costs
+// by the server's CPU.
+func measureCheck(ctx context.Context, s *stage) ([]result, error) {
+	var all []result
 	for _, n := range s.sizes {
-		figures, err := s.checkAt(ctx, etcd, n)
+		err := s.scoped(func() error { // the next one should have the machine for itself
+			results, err := s.checkAt(ctx, n)
+			all = append(all, results...)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("with %d agents: %w", n, err)
 		}
-		all = append(all, figures...)
 	}
-	if err := s.end(); err != nil { // the next one should have the machine for itself
-		return nil, err
+	if s.comparing() {
+		return all, nil
 	}
-	figures, err := measureSnapshot(ctx, s)
-	return append(all, figures...), err
+	results, err := measureSnapshot(ctx, s)
+	return append(all, results...), err
+}
+
+// subject is a server that expects a crew, which has reported.
+type subject struct {
+	build
+	srv *server
+	// load is that of the agents that go on reporting, silent the others.
+	load   *load
+	silent []agent
 }
 
 // checkAt measures with n agents.
-func (s *stage) checkAt(ctx context.Context, etcd *etcdtest.Server, n int) ([]figure, error) {
-	s.say("%d agents: starting netchecker-server, and reporting for each agent once", n)
+func (s *stage) checkAt(ctx context.Context, n int) ([]result, error) {
+	subjects, err := s.startSubjects(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	rest, err := s.restRounds(ctx, subjects, n)
+	if err != nil {
+		return nil, err
+	}
+	well, err := s.checkRounds(ctx, subjects, fmt.Sprintf("%d agents, all well", n), http.StatusOK)
+	if err != nil {
+		return nil, err
+	}
+	for _, sub := range subjects {
+		if err := s.silence(ctx, sub); err != nil {
+			return nil, err
+		}
+	}
+	outdated, err := s.checkRounds(ctx, subjects, fmt.Sprintf("%d agents, 1%% outdated", n), http.StatusBadRequest)
+	return slices.Concat(well, outdated, rest), err
+}
+
+// startSubjects starts a server of each build, on an etcd of its own, and lets n
+// agents report to it once.
+func (s *stage) startSubjects(ctx context.Context, n int) ([]*subject, error) {
 	crew := crew(n)
 	list, err := s.writeAgents(crew)
 	if err != nil {
 		return nil, err
 	}
-	srv, err := s.startServer(ctx, "-etcd-endpoints", etcd.Endpoint, "-etcd-tree", fmt.Sprintf("agents-%d", n), "-agents-file", list)
-	if err != nil {
-		return nil, err
+	var all []*subject
+	for _, b := range s.builds {
+		s.say("%s", b.of(fmt.Sprintf("%d agents: starting netchecker-server, and reporting for each agent once", n)))
+		sub, err := s.startSubject(ctx, b, list, crew)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sub)
 	}
-	figures, err := s.checkWith(ctx, srv, crew)
-	if err != nil {
-		return nil, err
-	}
-	return figures, srv.Stop(endWithin)
+	return all, nil
 }
 
-// checkWith measures with a server that was just started, and expects crew.
-func (s *stage) checkWith(ctx context.Context, srv *server, crew []agent) (figures []figure, err error) {
-	n := len(crew)
-	silent, steady := crew[:n/silentShare], crew[n/silentShare:]
+func (s *stage) startSubject(ctx context.Context, b build, list string, crew []agent) (*subject, error) {
+	etcd, err := s.startEtcd(ctx)
+	if err != nil {
+		return nil, err
+	}
+	srv, err := s.startServer(ctx, b, "-etcd-endpoints", etcd.Endpoint, "-agents-file", list)
+	if err != nil {
+		return nil, err
+	}
+	silent, steady := crew[:len(crew)/silentShare], crew[len(crew)/silentShare:]
+	sub := &subject{build: b, srv: srv, silent: silent, load: newLoad(srv.addr, encode(steady, srv.addr, steadyInterval), senders, senders)}
+	s.onEnd(func() error { sub.load.close(); return nil })
 	if err := s.reportOnce(ctx, srv, silent, steadyInterval); err != nil {
 		return nil, err
 	}
-	l := newLoad(srv.addr, encode(steady, srv.addr, steadyInterval), senders, senders)
-	defer l.close()
-	if err := l.once(ctx); err != nil {
-		return nil, err
-	}
-	stop := s.startPacing(ctx, l)
-	defer func() { err = errors.Join(err, stop()) }()
+	return sub, sub.load.once(ctx)
+}
 
-	well, err := s.checkRounds(ctx, srv, l, fmt.Sprintf("%d agents, all well", n), http.StatusOK)
-	if err != nil {
-		return nil, err
+// silence lets the silent agents of sub say that they report often, and waits until
+// they are outdated.
+func (s *stage) silence(ctx context.Context, sub *subject) error {
+	if err := s.reportOnce(ctx, sub.srv, sub.silent, silentInterval); err != nil {
+		return err
 	}
-	if err := s.reportOnce(ctx, srv, silent, silentInterval); err != nil {
-		return nil, err
-	}
-	outdated, err := s.checkRounds(ctx, srv, l, fmt.Sprintf("%d agents, 1%% outdated", n), http.StatusBadRequest)
-	if err != nil {
-		return nil, err
-	}
-	cost, err := snapshotSeconds(ctx, srv)
-	if err != nil {
-		return nil, err
-	}
-	return append(append(well, outdated...), figure{
-		name:  fmt.Sprintf("Making a Snapshot of %d agents under that load, elapsed", n),
-		value: 1000 * cost, unit: "ms", decimals: 2, note: "the last one",
-	}), nil
+	return sub.settle(ctx, http.StatusBadRequest)
+}
+
+// settle waits until the check is answered with that status.
+func (sub *subject) settle(ctx context.Context, status int) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	return sub.srv.WaitUntil(ctx, func(context.Context) error { return sub.srv.answers(checkPath, status) })
 }
 
 // reportOnce sends one report for each of the crew.
@@ -103,66 +134,33 @@ func (s *stage) reportOnce(ctx context.Context, srv *server, crew []agent, inter
 	return l.once(ctx)
 }
 
-// startPacing sends the reports of l at reportRate until the function that it
-// returns is called, whose error is that of the sending.
-func (s *stage) startPacing(ctx context.Context, l *load) (stop func() error) {
-	ctx, cancel := context.WithCancel(ctx)
+// paced calls f while the reports of l come in at reportRate.
+func (l *load) paced(ctx context.Context, f func() error) error {
+	pacing, cancel := context.WithCancel(ctx)
+	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- l.pace(ctx, reportRate) }()
-	return func() error {
-		cancel()
-		return <-ended
-	}
+	go func() { ended <- l.pace(pacing, reportRate) }()
+	err := f()
+	cancel()
+	return errors.Join(err, <-ended)
 }
 
-// checkRounds measures one cell: all rounds at one size and one verdict, of that
-// status.
-func (s *stage) checkRounds(ctx context.Context, srv *server, l *load, what string, status int) ([]figure, error) {
-	settled, cancel := context.WithTimeout(ctx, readyWithin)
-	defer cancel()
-	if err := srv.WaitUntil(settled, func(context.Context) error { return srv.answers(checkPath, status) }); err != nil {
-		return nil, err
-	}
-	var p50, p99 ratios
-	acked, began, asked := l.acked.Load(), time.Now(), 0
-	for range s.rounds {
-		of, err := probe(ctx, srv.addr, status, s.probeFor)
-		if err != nil {
+// restRounds measures what a server takes of a processor while nobody reports and
+// nobody asks, which is mostly what its Snapshots take.
+func (s *stage) restRounds(ctx context.Context, subjects []*subject, n int) ([]result, error) {
+	var trials []trial
+	for _, sub := range subjects {
+		if err := sub.settle(ctx, http.StatusOK); err != nil {
 			return nil, err
 		}
-		asked += len(of.check)
-		p50.add(of, 0.5)
-		p99.add(of, 0.99)
+		trials = append(trials, func(ctx context.Context, _ int) ([]float64, error) {
+			cpu, err := cpuDuring(sub.srv.PID(), func() error {
+				sleepUntil(ctx, time.Now().Add(s.probeFor))
+				return ctx.Err()
+			})
+			return []float64{cpu}, err
+		})
 	}
-	rate := float64(l.acked.Load()-acked) / time.Since(began).Seconds()
-	s.say("%s: check p50 %.3f ms, p99 %.3f ms; ping p50 %.3f ms, p99 %.3f ms; %d of each, while %.0f reports/s came in",
-		what, median(p50.check), median(p99.check), median(p50.ping), median(p99.ping), asked, rate)
-	if rate < 0.98*reportRate {
-		s.say("%s: fewer reports came in than the %d/s that were to be: the machine is too slow or too busy", what, reportRate)
-	}
-	return []figure{
-		p50.figure("p50", what, 1.5),
-		p99.figure("p99", what, 5),
-	}, nil
+	figures := []figure{{name: fmt.Sprintf("Server's CPU at rest, %d agents", n), unit: "ms/s", decimals: 1}}
+	return inTurn(ctx, figures, s.rounds, trials)
 }
-
-// ratios holds one quantile of both paths in ms, round by round, and the check's
-// in terms of the ping's.
-type ratios struct{ check, ping, ratio []float64 }
-
-func (r *ratios) add(of latencies, q float64) {
-	check, ping := quantile(of.check, q), quantile(of.ping, q)
-	r.check = append(r.check, milliseconds(check))
-	r.ping = append(r.ping, milliseconds(ping))
-	r.ratio = append(r.ratio, float64(check)/float64(ping))
-}
-
-func (r *ratios) figure(name, what string, limit float64) figure {
-	return figure{
-		name:  fmt.Sprintf("Check by ping, %s, %s", name, what),
-		value: median(r.ratio), decimals: 2, target: atMost(limit, 0),
-		note: fmt.Sprintf("%.3f ms by %.3f ms; %s", median(r.check), median(r.ping), rounded(r.ratio, 2)),
-	}
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
@@ -63,15 +64,17 @@ type requests struct {
 	tail  []byte
 }
 
-func encode(crew []agent, addr string, interval int) *requests {
+// Header lines are added to those that an original agent sends.
+func encode(crew []agent, addr string, interval int, header ...string) *requests {
 	var rs requests
+	more := strings.Join(append(header, ""), "\r\n")
 	for _, a := range crew {
 		r := a.report(interval)
 		body := report.Append(nil, &r, padding)
 		at := bytes.LastIndexByte(body, '[') + 1
 		rs.tail = body[at:]
 		head := fmt.Appendf(nil, "POST /api/v1/agents/%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Go-http-client/1.1\r\n"+
-			"Content-Length: %d\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n", a.name, addr, len(body))
+			"Content-Length: %d\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n%s\r\n", a.name, addr, len(body), more)
 		rs.heads = append(rs.heads, append(head, body[:at]...))
 	}
 	return &rs

@@ -2,22 +2,35 @@
 // programs as they are shipped: netchecker-server and netchecker-agent, a real
 // etcd that syncs to the disk, and for the memory a real kube-apiserver.
 //
-// It is what make bench runs. Three parts can be had alone by -only:
+// It is what make bench runs. These are its parts, which -only chooses from; the
+// last two are measured only when they are asked for:
 //
-//	reports  Reports acknowledged per second: payloads of the original agents with
-//	         their padding, encoded ahead, over 64 connections. Held against single
-//	         puts per second into the same etcd, by one client from 64 goroutines,
-//	         of the values that the server stores. Both take turns in each round,
-//	         and the ratio is taken round by round, so that a disk or a neighbour
-//	         which is slow for a while slows both. Also the same reports to the same
-//	         handlers with storing left out.
-//	check    How long the connectivity check takes to be answered, next to
-//	         /api/v1/ping on the same connections in turn, at three sizes of
-//	         cluster, with all agents well and with 1% of them outdated, while 1,000
-//	         reports come in every second. And what a Snapshot costs.
-//	memory   The server's resident memory with 10,000 agents in the pod list of a
-//	         kube-apiserver, which all report over a connection of their own, while
-//	         Prometheus scrapes; and that of an agent.
+//	reports      Reports acknowledged per second: payloads of the original agents
+//	             with their padding, encoded ahead, over 64 connections. Held against
+//	             single puts per second into the same etcd, by one client from 64
+//	             goroutines, of the values that the server stores. Both take turns in
+//	             each round, and the ratio is taken round by round, so that a disk or
+//	             a neighbour which is slow for a while slows both. Also the same
+//	             reports to the same handlers with storing left out.
+//	check        How long the connectivity check takes to be answered, next to
+//	             /api/v1/ping on the same connections in turn, at three sizes of
+//	             cluster, with all agents well and with 1% of them outdated, while
+//	             1,000 reports come in every second; the processor time that the
+//	             server takes meanwhile, and at rest. And what a Snapshot costs.
+//	memory       The server's resident memory with 10,000 agents in the pod list of a
+//	             kube-apiserver, which all report over a connection of their own,
+//	             while Prometheus scrapes; and that of an agent.
+//	connections  What 10,000 agents leave of sockets in TIME_WAIT and of entries in
+//	             the connection tracking, in a network namespace of its own: with
+//	             reports over new connections that end by FIN, or by RST, and what
+//	             real agents leave for each of their rounds.
+//	outage       What 200 real agents do while etcd is away for a minute, stopped or
+//	             paused, and how soon all are back.
+//
+// With -against, the binaries of another build are measured too, in turn with these
+// within each round, the other ones first each time. The figures of both are printed
+// with their quartiles, and which of them got worse by more than 5% and lie outside
+// the old ones' quartiles.
 //
 // A figure is the median of its rounds unless it says otherwise. The figures are
 // printed with their targets, met or MISSED; a target that is missed fails
@@ -59,9 +72,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 2
 	}
-	if o.child == noStore {
+	switch o.child {
+	case noStore:
 		err = serveWithoutStore(ctx, o.endpoint, o.agents)
-	} else {
+	case apart:
+		err = connectApart(ctx, o, stdout, stderr)
+	default:
 		err = measure(ctx, o, stdout)
 	}
 	if err != nil {
@@ -71,7 +87,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-var errMissed = errors.New("a target was missed")
+var errMissed = errors.New("a target was missed, or a figure got worse")
+
+// part is one of the measurements.
+type part struct {
+	name    string
+	measure func(context.Context, *stage) ([]result, error)
+	// asked says that it is measured only when it is asked for.
+	asked bool
+}
+
+func parts() []part {
+	return []part{
+		{name: "reports", measure: measureReports},
+		{name: "check", measure: measureCheck},
+		{name: "memory", measure: measureMemory},
+		{name: "connections", measure: measureConnections, asked: true},
+		{name: "outage", measure: measureOutage, asked: true},
+	}
+}
 
 // measure makes the measurements that o asks for and prints them.
 func measure(ctx context.Context, o options, out io.Writer) (err error) {
@@ -85,28 +119,26 @@ func measure(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	s.say("%s", machine)
-
-	var all []figure
-	for _, p := range []struct {
-		name    string
-		measure func(context.Context, *stage) ([]figure, error)
-	}{
-		{"reports", measureReports}, {"check", measureCheck}, {"memory", measureMemory},
-	} {
+	var all []result
+	for _, p := range parts() {
 		if !slices.Contains(o.only, p.name) {
 			continue
 		}
-		figures, err := p.measure(ctx, s)
+		err := s.scoped(func() error {
+			results, err := p.measure(ctx, s)
+			all = append(all, results...)
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		if err := s.end(); err != nil {
-			return err
-		}
-		all = append(all, figures...)
 	}
-	fmt.Fprintf(out, "\n%s\n%s\nThat took %s.\n", machine, table(all), time.Since(s.began).Round(time.Second))
-	if o.strict && slices.ContainsFunc(all, figure.missed) {
+	shown := table
+	if o.comparing() {
+		shown = comparison
+	}
+	fmt.Fprintf(out, "\n%s\n%s\nThat took %s.\n", machine, shown(all), time.Since(s.began).Round(time.Second))
+	if o.strict && (slices.ContainsFunc(all, result.missed) || slices.ContainsFunc(all, result.worse)) {
 		return errMissed
 	}
 	return nil

@@ -4,65 +4,88 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/netchecker/netchecker/test/etcdtest"
 	"github.com/netchecker/netchecker/test/process"
 )
 
 const (
-	// memoryWorkers send the reports of the memory's agents; each agent has a
-	// connection of its own.
-	memoryWorkers = 100
+	// loadWorkers send the reports of many agents; each agent has a connection of its
+	// own.
+	loadWorkers = 100
 	// agentInterval is the real agent's, in seconds.
 	agentInterval = 5
 	// sampleEvery is the time between two looks at the memory.
 	sampleEvery = 500 * time.Millisecond
 )
 
-// measureMemory is the part "memory".
-func measureMemory(ctx context.Context, s *stage) ([]figure, error) {
+func memoryFigures(agents int) []figure {
+	return []figure{
+		{name: fmt.Sprintf("Server's memory with %d pods, peak", agents), unit: "MiB", target: &target{limit: 256, goal: 150}},
+		{name: fmt.Sprintf("Server's memory with %d pods, median", agents), unit: "MiB"},
+		{name: "Agent's memory, peak", unit: "MiB", decimals: 1, target: &target{limit: 16}},
+		{name: "Agent's memory, median", unit: "MiB", decimals: 1},
+	}
+}
+
+// measureMemory is the part "memory". One look at one build is long; two builds
+// are looked at in turn, each time from their start.
+func measureMemory(ctx context.Context, s *stage) ([]result, error) {
 	crew := crew(s.podAgents)
 	kubeconfig, err := s.startCluster(ctx, crew)
 	if err != nil {
 		return nil, err
 	}
-	etcd, err := s.startEtcd(ctx)
+	trials, err := s.trials(func(b build) (trial, error) {
+		etcd, err := s.startEtcd(ctx)
+		return func(ctx context.Context, round int) (values []float64, err error) {
+			err = s.scoped(func() (err error) {
+				values, err = s.memoryRound(ctx, b, etcd, kubeconfig, round, crew)
+				return err
+			})
+			return values, err
+		}, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	srv, err := s.startServer(ctx, "-etcd-endpoints", etcd.Endpoint, "-kubeconfig", kubeconfig)
+	rounds := 1
+	if s.comparing() {
+		rounds = s.rounds
+	}
+	return inTurn(ctx, memoryFigures(s.podAgents), rounds, trials)
+}
+
+// memoryRound starts a server and an agent, and looks at their memory.
+func (s *stage) memoryRound(ctx context.Context, b build, etcd *etcdtest.Server, kubeconfig string, round int, crew []agent) ([]float64, error) {
+	srv, err := s.startServer(ctx, b, "-etcd-endpoints", etcd.Endpoint, "-etcd-tree", fmt.Sprintf("round-%d", round), "-kubeconfig", kubeconfig)
 	if err != nil {
 		return nil, err
 	}
 	// A real agent reports for the first pod, the benchmark for the others.
-	agent, err := s.startAgent(srv, crew[0])
+	agent, err := s.startAgent(b, srv, crew[0], agentInterval, "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	l := newLoad(srv.addr, encode(crew[1:], srv.addr, s.interval), memoryWorkers, s.connections())
+	l := newLoad(srv.addr, encode(crew[1:], srv.addr, s.interval), loadWorkers, s.connections())
 	defer l.close()
-	s.say("%d agents report every %d s over connections of their own, for %v", s.podAgents, s.interval, s.scrapeFor)
+	s.say("%s", b.of(fmt.Sprintf("%d agents report every %d s over connections of their own, for %v", s.podAgents, s.interval, s.scrapeFor)))
 	seen, err := s.watch(ctx, srv, agent, l)
 	if err != nil {
 		return nil, err
 	}
-	s.say("%.0f reports/s came in; a scrape has %.1f MiB, compressed, and took %v at most",
-		float64(l.acked.Load())/s.scrapeFor.Seconds(), float64(seen.scrapes.bytes)/(1<<20), seen.scrapes.slowest.Round(time.Millisecond))
-	if err := s.sayMemory(ctx, srv); err != nil {
-		return nil, err
-	}
-	return seen.figures(s.podAgents), nil
+	s.say("%.0f reports/s came in; a scrape has %.1f MiB, compressed, and took %v at most; the server had %.0f MiB at most",
+		float64(l.acked.Load())/s.scrapeFor.Seconds(), float64(seen.scrapes.bytes)/(1<<20), seen.scrapes.slowest.Round(time.Millisecond), seen.serverPeak)
+	return seen.values(), s.sayMemory(ctx, srv)
 }
 
 // sayMemory prints what the server's own memory statistics say (Go's
 // runtime.MemStats), in the end.
 func (s *stage) sayMemory(ctx context.Context, srv *server) error {
-	client := newScraper()
-	defer client.CloseIdleConnections()
-	metrics, err := scrape(ctx, client, srv, "identity")
+	metrics, err := scrapeOnce(ctx, srv.addr)
 	if err != nil {
 		return err
 	}
@@ -80,14 +103,8 @@ func (s *stage) sayMemory(ctx context.Context, srv *server) error {
 }
 
 // connections is one for each agent, rounded up to what the workers can share out.
-func (s *stage) connections() int {
-	return (s.podAgents - 1 + memoryWorkers - 1) / memoryWorkers * memoryWorkers
-}
-
-func (s *stage) startAgent(srv *server, a agent) (*process.Process, error) {
-	return s.start(s.options.agent(), []string{"MY_POD_NAME=" + a.name, "MY_NODE_NAME=" + a.node, "MY_POD_NAMESPACE=" + namespace},
-		"-logtostderr", "-serverendpoint", srv.addr, "-reportinterval", strconv.Itoa(agentInterval),
-		"-network", string(a.network), "-listen", "127.0.0.1:0")
+func (o options) connections() int {
+	return (o.podAgents + loadWorkers - 1) / loadWorkers * loadWorkers
 }
 
 // memory is what was seen of it, in MiB.
@@ -97,13 +114,9 @@ type memory struct {
 	scrapes               scrapes
 }
 
-func (m memory) figures(agents int) []figure {
-	return []figure{
-		{name: fmt.Sprintf("Server's memory with %d pods, peak", agents), value: m.serverPeak, unit: "MiB", target: atMost(256, 150)},
-		{name: fmt.Sprintf("Server's memory with %d pods, median", agents), value: median(m.server), unit: "MiB"},
-		{name: "Agent's memory, peak", value: m.agentPeak, unit: "MiB", decimals: 1, target: atMost(16, 0)},
-		{name: "Agent's memory, median", value: median(m.agent), unit: "MiB", decimals: 1},
-	}
+// values are those of memoryFigures.
+func (m memory) values() []float64 {
+	return []float64{m.serverPeak, median(m.server), m.agentPeak, median(m.agent)}
 }
 
 // watch looks at the memory while reports come in and the metrics are scraped. In

@@ -1,27 +1,29 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// noStore is the child that serves reports without storing them.
-const noStore = "no-store"
-
-// parts are the measurements, in their order.
-var parts = []string{"reports", "check", "memory"}
+// These are the children: one serves reports without storing them, the other has a
+// network of its own, in which it measures connections.
+const (
+	noStore = "no-store"
+	apart   = "apart"
+)
 
 // options are what the benchmark can be told.
 type options struct {
-	// bin is the directory of the two binaries.
-	bin string
+	// bin is the directory of the two binaries; against that of those that they are
+	// held against, and of their benchmark, or empty.
+	bin, against string
 	// dir is where the temporary folder is made; empty: the system's place for it.
 	dir    string
 	only   []string
@@ -29,37 +31,44 @@ type options struct {
 
 	rounds int
 	// loadFor is how long one side of a round of the reports lasts, probeFor a
-	// round of the check, and scrapeFor the whole measurement of the memory.
-	loadFor, probeFor, scrapeFor time.Duration
-	sizes                        []int
-	// podAgents is the number of agents in the memory's pod list, which report every
-	// interval seconds.
-	podAgents, interval int
+	// round of the check, scrapeFor one look at the memory, connectFor one at the
+	// connections, and outageFor an outage.
+	loadFor, probeFor, scrapeFor, connectFor, outageFor time.Duration
+	sizes                                               []int
+	// podAgents is the number of agents of the memory and the connections, and
+	// outageAgents that of the outage, which report every interval seconds.
+	podAgents, outageAgents, interval int
 
-	// child says to be a part of the benchmark instead, which serves at endpoint
-	// and expects that many agents.
-	child, endpoint string
-	agents          int
+	// child says to be a part of the benchmark instead: one that serves at endpoint
+	// and expects that many agents, or one whose connections end in that way.
+	child, endpoint, ending string
+	agents                  int
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	only := flags.String("only", strings.Join(parts, ","), "the `parts` to measure, with ',' between them")
+	only := flags.String("only", strings.Join(names(func(p part) bool { return !p.asked }), ","),
+		"the `parts` to measure, with ',' between them: "+strings.Join(names(anyPart), ", "))
 	sizes := flags.String("sizes", "1000,10000,100000", "the `numbers` of agents at which the check is measured")
 	flags.StringVar(&o.bin, "bin", "./bin", "`directory` of netchecker-server and netchecker-agent, as make build makes them")
+	flags.StringVar(&o.against, "against", "", "`directory` of those of another build, and of its bench, to compare with, as make bench-against makes them")
 	flags.StringVar(&o.dir, "dir", "", "`directory` for all data, on the disk that is to be measured; empty: that of temporary files")
-	flags.BoolVar(&o.strict, "strict", false, "exit with 1 when a target was missed")
+	flags.BoolVar(&o.strict, "strict", false, "exit with 1 when a target was missed, or a figure is worse than that of -against")
 	flags.IntVar(&o.rounds, "rounds", 5, "`number` of rounds")
-	load := flags.Float64("seconds", 4, "the `seconds` that one side of a round of the reports lasts")
-	probe := flags.Float64("check-seconds", 2, "the `seconds` that a round of the check lasts")
-	scrape := flags.Float64("memory-seconds", 90, "the `seconds` for which the memory is watched")
-	flags.IntVar(&o.podAgents, "pods", 10_000, "the `number` of agent pods when the memory is measured")
-	flags.IntVar(&o.interval, "interval", 15, "the `seconds` between two reports of such a pod; the server closes connections that were idle for 20")
-	flags.StringVar(&o.child, "child", "", "be a `part` of the benchmark: "+noStore)
-	flags.StringVar(&o.endpoint, "endpoint", "", "where the child serves, as `host:port`")
-	flags.IntVar(&o.agents, "agents", 0, "how `many` agents the child expects")
+	lasting(flags, &o.loadFor, "seconds", 4, "the `seconds` that one side of a round of the reports lasts")
+	lasting(flags, &o.probeFor, "check-seconds", 2, "the `seconds` that a round of the check lasts")
+	lasting(flags, &o.scrapeFor, "memory-seconds", 90, "the `seconds` for which the memory is watched")
+	lasting(flags, &o.connectFor, "connections-seconds", 60, "the `seconds` for which connections are made")
+	lasting(flags, &o.outageFor, "outage-seconds", 60, "the `seconds` that an outage of etcd lasts")
+	flags.IntVar(&o.podAgents, "pods", 10_000, "the `number` of agents when memory and connections are measured")
+	flags.IntVar(&o.outageAgents, "outage-agents", 200, "the `number` of real agents that an outage of etcd meets")
+	flags.IntVar(&o.interval, "interval", 15, "the `seconds` between two reports of such an agent; the server closes connections that were idle for 20")
+	flags.StringVar(&o.child, "child", "", "be a `part` of the benchmark: "+noStore+" or "+apart)
+	flags.StringVar(&o.endpoint, "endpoint", "", "where the child "+noStore+" serves, as `host:port`")
+	flags.StringVar(&o.ending, "ending", "", "whose connections the child "+apart+" makes, and `how` they end: "+strings.Join(endings(), ", "))
+	flags.IntVar(&o.agents, "agents", 0, "how `many` agents the child "+noStore+" expects")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -67,12 +76,37 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("no arguments are expected, got %q", flags.Args())
 	}
 	o.only = strings.Split(*only, ",")
-	o.loadFor, o.probeFor, o.scrapeFor = seconds(*load), seconds(*probe), seconds(*scrape)
 	var err error
 	if o.sizes, err = numbers(*sizes); err != nil {
 		return o, fmt.Errorf("-sizes: %w", err)
 	}
 	return o, o.validate()
+}
+
+// names are those of the parts that are chosen.
+func names(chosen func(part) bool) []string {
+	var list []string
+	for _, p := range parts() {
+		if chosen(p) {
+			list = append(list, p.name)
+		}
+	}
+	return list
+}
+
+func anyPart(part) bool { return true }
+
+// lasting defines a flag for seconds, whole or not.
+func lasting(flags *flag.FlagSet, d *time.Duration, name string, value float64, usage string) {
+	*d = seconds(value)
+	flags.Func(name, fmt.Sprintf("%s (default %v)", usage, value), func(text string) error {
+		s, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return errors.New("it should be a number of seconds")
+		}
+		*d = seconds(s)
+		return nil
+	})
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
@@ -89,37 +123,70 @@ func numbers(list string) ([]int, error) {
 	return all, nil
 }
 
+// comparing says whether two builds are measured.
+func (o options) comparing() bool { return o.against != "" }
+
 func (o options) validate() error {
-	if o.child != "" {
-		if o.child != noStore || o.endpoint == "" || o.agents < 1 {
-			return fmt.Errorf("-child should be %s, with -endpoint and -agents", noStore)
+	switch o.child {
+	case "":
+		return errors.Join(o.validateParts(), o.validateSizes(), o.validateBuilds())
+	case noStore:
+		if o.endpoint == "" || o.agents < 1 {
+			return fmt.Errorf("-child %s takes -endpoint and -agents", noStore)
+		}
+		return nil
+	case apart:
+		if !slices.Contains(endings(), o.ending) {
+			return fmt.Errorf("-child %s takes -ending, one of %s", apart, strings.Join(endings(), ", "))
 		}
 		return nil
 	}
-	for _, p := range o.only {
-		if !slices.Contains(parts, p) {
-			return fmt.Errorf("-only: there is no part %q; there are %s", p, strings.Join(parts, ", "))
-		}
-	}
-	switch {
-	case o.rounds < 1:
-		return fmt.Errorf("-rounds is %d; it should be at least 1", o.rounds)
-	case min(o.loadFor, o.probeFor, o.scrapeFor) < 100*time.Millisecond:
-		return fmt.Errorf("-seconds, -check-seconds and -memory-seconds should be at least 0.1")
-	case o.podAgents < memoryWorkers:
-		return fmt.Errorf("-pods is %d; it should be at least %d", o.podAgents, memoryWorkers)
-	case o.interval < 1:
-		return fmt.Errorf("-interval is %d; it should be at least 1", o.interval)
-	case o.scrapeFor < time.Duration(o.interval)*time.Second+2*time.Second:
-		return fmt.Errorf("-memory-seconds is %v; it should be 2 more than -interval at least, so that all report", o.scrapeFor.Seconds())
-	}
-	for _, path := range []string{o.server(), o.agent()} {
-		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("-bin: %w; make build makes it", err)
+	return fmt.Errorf("-child should be %s or %s", noStore, apart)
+}
+
+func (o options) validateParts() error {
+	for _, name := range o.only {
+		if !slices.Contains(names(anyPart), name) {
+			return fmt.Errorf("-only: there is no part %q; there are %s", name, strings.Join(names(anyPart), ", "))
 		}
 	}
 	return nil
 }
 
-func (o options) server() string { return filepath.Join(o.bin, "netchecker-server") }
-func (o options) agent() string  { return filepath.Join(o.bin, "netchecker-agent") }
+func (o options) validateSizes() error {
+	switch {
+	case o.rounds < 1:
+		return fmt.Errorf("-rounds is %d; it should be at least 1", o.rounds)
+	case min(o.loadFor, o.probeFor, o.scrapeFor, o.connectFor, o.outageFor) < 100*time.Millisecond:
+		return fmt.Errorf("-seconds and those of check, memory, connections and outage should be at least 0.1")
+	case o.podAgents < loadWorkers:
+		return fmt.Errorf("-pods is %d; it should be at least %d", o.podAgents, loadWorkers)
+	case o.outageAgents < 1:
+		return fmt.Errorf("-outage-agents is %d; it should be at least 1", o.outageAgents)
+	case o.interval < 1:
+		return fmt.Errorf("-interval is %d; it should be at least 1", o.interval)
+	case o.scrapeFor < time.Duration(o.interval)*time.Second+2*time.Second:
+		return fmt.Errorf("-memory-seconds is %v; it should be 2 more than -interval at least, so that all report", o.scrapeFor.Seconds())
+	case o.connectFor > stays:
+		return fmt.Errorf("-connections-seconds is %v; it should be at most %v, for which a socket stays in TIME_WAIT", o.connectFor.Seconds(), stays.Seconds())
+	}
+	return nil
+}
+
+// validateBuilds looks for the programs.
+func (o options) validateBuilds() error {
+	for _, row := range []struct{ flag, dir, maker, programs string }{
+		{"-bin", o.bin, "make build", "netchecker-server netchecker-agent"},
+		{"-against", o.against, "make bench-against", "netchecker-server netchecker-agent bench"},
+	} {
+		if row.dir == "" {
+			continue
+		}
+		for _, program := range strings.Fields(row.programs) {
+			if _, err := os.Stat(row.dir + "/" + program); err != nil {
+				return fmt.Errorf("%s: %w; %s makes it", row.flag, err, row.maker)
+			}
+		}
+	}
+	return nil
+}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strconv"
 	"time"
 )
@@ -26,9 +25,27 @@ type sides struct{ reports, puts, noStore side }
 // side does one thing as fast as it can for d, and returns how often per second.
 type side func(ctx context.Context, d time.Duration) (float64, error)
 
+func reportFigures() []figure {
+	return []figure{
+		{name: "Reports acknowledged, 64 connections", unit: "/s", moreBetter: true},
+		{name: "Single puts into the same etcd, 64 goroutines", unit: "/s", moreBetter: true, control: true},
+		{name: "Reports for each put", decimals: 2, moreBetter: true, target: &target{limit: 0.65, goal: 0.8}},
+		{name: "Reports with storing left out", unit: "/s", moreBetter: true},
+	}
+}
+
 // measureReports is the part "reports".
-func measureReports(ctx context.Context, s *stage) ([]figure, error) {
-	sides, err := s.startSides(ctx)
+func measureReports(ctx context.Context, s *stage) ([]result, error) {
+	trials, err := s.trials(func(b build) (trial, error) { return s.reportTrial(ctx, b) })
+	if err != nil {
+		return nil, err
+	}
+	return inTurn(ctx, reportFigures(), s.rounds, trials)
+}
+
+// reportTrial starts what one build's reports are measured with.
+func (s *stage) reportTrial(ctx context.Context, b build) (trial, error) {
+	sides, err := s.startSides(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -37,20 +54,14 @@ func measureReports(ctx context.Context, s *stage) ([]figure, error) {
 			return nil, err
 		}
 	}
-	var reports, puts, noStores, ratios []float64
-	for round := range s.rounds {
+	return func(ctx context.Context, round int) ([]float64, error) {
 		r, p, n, err := sides.round(ctx, round, s.loadFor)
 		if err != nil {
 			return nil, err
 		}
-		s.say("round %d of %d: %.0f reports/s, %.0f puts/s, ratio %.2f; without storing %.0f reports/s", round+1, s.rounds, r, p, r/p, n)
-		reports, puts, noStores, ratios = append(reports, r), append(puts, p), append(noStores, n), append(ratios, r/p)
-	}
-	return []figure{
-		{name: "Reports acknowledged, 64 connections", value: median(reports), unit: "/s", note: rounded(reports, 0)},
-		{name: "Single puts into the same etcd, 64 goroutines", value: median(puts), unit: "/s", note: rounded(puts, 0)},
-		{name: "Reports for each put", value: median(ratios), decimals: 2, target: atLeast(0.65, 0.8), note: rounded(ratios, 2)},
-		{name: "Reports with storing left out", value: median(noStores), unit: "/s", note: rounded(noStores, 0)},
+		s.say("%s: %.0f reports/s, %.0f puts/s, ratio %.2f; without storing %.0f reports/s",
+			b.of(fmt.Sprintf("round %d of %d", round+1, s.rounds)), r, p, r/p, n)
+		return []float64{r, p, r / p, n}, nil
 	}, nil
 }
 
@@ -72,10 +83,10 @@ func (s sides) round(ctx context.Context, round int, d time.Duration) (reports, 
 	return reports, puts, noStore, nil
 }
 
-// startSides starts etcd, the server on it, the child that stores nothing, and the
-// loads of all three.
-func (s *stage) startSides(ctx context.Context) (sides, error) {
-	s.say("Starting etcd, netchecker-server and its handlers without a store")
+// startSides starts an etcd, b's server on it, the child that stores nothing, and
+// the loads of all three.
+func (s *stage) startSides(ctx context.Context, b build) (sides, error) {
+	s.say("%s", b.of("Starting etcd, netchecker-server and its handlers without a store"))
 	etcd, err := s.startEtcd(ctx)
 	if err != nil {
 		return sides{}, err
@@ -85,15 +96,11 @@ func (s *stage) startSides(ctx context.Context) (sides, error) {
 	if err != nil {
 		return sides{}, err
 	}
-	srv, err := s.startServer(ctx, "-etcd-endpoints", etcd.Endpoint, "-agents-file", list)
+	srv, err := s.startServer(ctx, b, "-etcd-endpoints", etcd.Endpoint, "-agents-file", list)
 	if err != nil {
 		return sides{}, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return sides{}, fmt.Errorf("finding this program: %w", err)
-	}
-	child, err := s.startListener(ctx, self, "/api/v1/ping", "-child", noStore, "-agents", strconv.Itoa(reporters))
+	child, err := s.startListener(ctx, b.bench, pingPath, "-child", noStore, "-agents", strconv.Itoa(reporters))
 	if err != nil {
 		return sides{}, err
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,11 +19,18 @@ const scrapeEvery = 15 * time.Second
 // newScraper is a client that goes to the server directly.
 func newScraper() *http.Client { return &http.Client{Transport: &http.Transport{}} }
 
-// scrape reads the server's metrics as they come over the wire.
-func scrape(ctx context.Context, client *http.Client, srv *server, encoding string) ([]byte, error) {
+// scrapeOnce reads the metrics that are served at addr, over a connection of its own.
+func scrapeOnce(ctx context.Context, addr string) ([]byte, error) {
+	client := newScraper()
+	defer client.CloseIdleConnections()
+	return scrape(ctx, client, addr, "identity")
+}
+
+// scrape reads the metrics that are served at addr as they come over the wire.
+func scrape(ctx context.Context, client *http.Client, addr, encoding string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, scrapeEvery)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+srv.addr+"/metrics", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +59,27 @@ func gauge(metrics []byte, name string) (float64, error) {
 			return strconv.ParseFloat(string(bytes.TrimSpace(value)), 64)
 		}
 	}
-	return 0, fmt.Errorf("the server's metrics have no %s", name)
+	return 0, fmt.Errorf("the metrics have no %s", name)
+}
+
+// sum adds up the series of a metric that have the label, as in: route="report".
+func sum(metrics []byte, name, label string) (total float64, err error) {
+	for line := range bytes.Lines(metrics) {
+		rest, ok := bytes.CutPrefix(line, []byte(name+"{"))
+		if !ok {
+			continue
+		}
+		labels, text, _ := bytes.Cut(rest, []byte("} "))
+		if !slices.Contains(strings.Split(string(labels), ","), label) {
+			continue
+		}
+		value, err := strconv.ParseFloat(string(bytes.TrimSpace(text)), 64)
+		if err != nil {
+			return 0, fmt.Errorf("reading %s: %w", name, err)
+		}
+		total += value
+	}
+	return total, nil
 }
 
 // scrapes is what a scraper has seen.
@@ -66,7 +95,7 @@ func keepScraping(ctx context.Context, srv *server) (scrapes, error) {
 	var seen scrapes
 	for due := time.Now(); sleepUntil(ctx, due); due = due.Add(scrapeEvery) {
 		began := time.Now()
-		body, err := scrape(ctx, client, srv, "gzip")
+		body, err := scrape(ctx, client, srv.addr, "gzip")
 		switch {
 		case ctx.Err() != nil:
 			return seen, nil // the last one was cut short

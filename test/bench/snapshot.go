@@ -13,7 +13,7 @@ var snapshotLimits = map[int]float64{10_000: 10, 100_000: 100}
 
 // measureSnapshot runs the benchmark that is next to the code. On one processor,
 // so that the time that passes is the time that it costs, garbage included.
-func measureSnapshot(ctx context.Context, s *stage) ([]figure, error) {
+func measureSnapshot(ctx context.Context, s *stage) ([]result, error) {
 	s.say("Making Snapshots: go test -bench Snapshot ./server/judge")
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "Snapshot", "-cpu", "1", "-benchtime", "0.5s", "-count", strconv.Itoa(s.rounds),
 		"github.com/netchecker/netchecker/server/judge")
@@ -27,7 +27,7 @@ func measureSnapshot(ctx context.Context, s *stage) ([]figure, error) {
 var benchmarkLine = regexp.MustCompile(`(?m)^BenchmarkSnapshot/agents=(\d+)/outdated=(\d+)%\S*\s+\d+\s+([\d.]+) ns/op`)
 
 // snapshotFigures reads what go test printed about the sizes that are asked for.
-func snapshotFigures(output string, sizes []int) ([]figure, error) {
+func snapshotFigures(output string, sizes []int) ([]result, error) {
 	type cell struct {
 		agents   int
 		outdated string
@@ -42,37 +42,22 @@ func snapshotFigures(output string, sizes []int) ([]figure, error) {
 		at := cell{agents, m[2]}
 		rounds[at] = append(rounds[at], ns/1e6)
 	}
-	var all []figure
+	var all []result
 	for _, n := range sizes {
 		for _, outdated := range []string{"0", "1"} {
 			costs := rounds[cell{n, outdated}]
 			if len(costs) == 0 {
 				continue
 			}
-			f := figure{
-				name:  fmt.Sprintf("CPU of a Snapshot, %d agents, %s%% outdated", n, outdated),
-				value: median(costs), unit: "ms", decimals: 2, note: rounded(costs, 2),
-			}
+			f := figure{name: fmt.Sprintf("CPU of a Snapshot, %d agents, %s%% outdated", n, outdated), unit: "ms", decimals: 2}
 			if limit := snapshotLimits[n]; limit > 0 {
-				f.target = atMost(limit, 0)
+				f.target = &target{limit: limit}
 			}
-			all = append(all, f)
+			all = append(all, result{figure: f, rounds: costs})
 		}
 	}
 	if len(rounds) == 0 {
 		return nil, fmt.Errorf("go test printed no figure of a Snapshot:\n%s", output)
 	}
 	return all, nil
-}
-
-// snapshotSeconds is how long the server's newest Snapshot took to make, as its
-// metrics say.
-func snapshotSeconds(ctx context.Context, srv *server) (float64, error) {
-	client := newScraper()
-	defer client.CloseIdleConnections()
-	metrics, err := scrape(ctx, client, srv, "identity")
-	if err != nil {
-		return 0, err
-	}
-	return gauge(metrics, "netchecker_snapshot_build_duration_seconds")
 }

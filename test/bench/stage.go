@@ -26,20 +26,25 @@ const (
 // stage holds what is running and must be ended again.
 type stage struct {
 	options
-	out   io.Writer
-	began time.Time
-	dir   string
-	made  int
-	// ending is what ends the things that run, in the order of their start.
-	ending []func() error
+	out    io.Writer
+	began  time.Time
+	builds []build
+	dir    string
+	made   int
+	// enders end the things that run, in the order of their start.
+	enders []func() error
 }
 
 func newStage(o options, out io.Writer) (*stage, error) {
+	builds, err := o.builds()
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp(o.dir, "netchecker-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("making a directory for data and logs: %w", err)
 	}
-	return &stage{options: o, out: out, began: time.Now(), dir: dir}, nil
+	return &stage{options: o, out: out, began: time.Now(), builds: builds, dir: dir}, nil
 }
 
 // say prints how far things are.
@@ -47,17 +52,26 @@ func (s *stage) say(format string, args ...any) {
 	fmt.Fprintf(s.out, "%4.0f s  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// onEnd calls f when the part that is being measured has ended.
-func (s *stage) onEnd(f func() error) { s.ending = append(s.ending, f) }
+// onEnd calls f when what is being measured has ended.
+func (s *stage) onEnd(f func() error) { s.enders = append(s.enders, f) }
 
 // end ends what runs, the last that was started first.
-func (s *stage) end() error {
+func (s *stage) end() error { return s.endFrom(0) }
+
+func (s *stage) endFrom(first int) error {
 	var errs []error
-	for i := len(s.ending) - 1; i >= 0; i-- {
-		errs = append(errs, s.ending[i]())
+	for i := len(s.enders) - 1; i >= first; i-- {
+		errs = append(errs, s.enders[i]())
 	}
-	s.ending = nil
+	s.enders = s.enders[:first]
 	return errors.Join(errs...)
+}
+
+// scoped calls f, and then ends what f started.
+func (s *stage) scoped(f func() error) (err error) {
+	first := len(s.enders)
+	defer func() { err = errors.Join(err, s.endFrom(first)) }()
+	return f()
 }
 
 // clear leaves nothing behind.
@@ -92,9 +106,9 @@ type server struct {
 	addr string
 }
 
-// startServer starts netchecker-server and waits until it is ready.
-func (s *stage) startServer(ctx context.Context, args ...string) (*server, error) {
-	return s.startListener(ctx, s.options.server(), "/readyz", append([]string{"-logtostderr"}, args...)...)
+// startServer starts b's netchecker-server and waits until it is ready.
+func (s *stage) startServer(ctx context.Context, b build, args ...string) (*server, error) {
+	return s.startListener(ctx, b.server(), "/readyz", append([]string{"-logtostderr"}, args...)...)
 }
 
 // startListener starts a program that takes -endpoint, and waits until it answers
@@ -136,6 +150,14 @@ func (srv *server) answers(path string, want int) error {
 		err = fmt.Errorf("%s is answered %d, not %d: %.300s", path, status, want, body)
 	}
 	return err
+}
+
+// startAgent starts b's netchecker-agent, which reports for a every interval
+// seconds and serves its own metrics at listen.
+func (s *stage) startAgent(b build, srv *server, a agent, interval int, listen string) (*process.Process, error) {
+	return s.start(b.agent(), []string{"MY_POD_NAME=" + a.name, "MY_NODE_NAME=" + a.node, "MY_POD_NAMESPACE=" + namespace},
+		"-logtostderr", "-serverendpoint", srv.addr, "-reportinterval", strconv.Itoa(interval),
+		"-network", string(a.network), "-listen", listen)
 }
 
 // writeAgents writes the list that the server is to expect, and returns its path.

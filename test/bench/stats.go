@@ -21,3 +21,10 @@ func quantile[T cmp.Ordered](values []T, q float64) T {
 // median is the middle one of values, the lower of the two middle ones where their
 // number is even. It leaves values as they are.
 func median[T cmp.Ordered](values []T) T { return quantile(slices.Clone(values), 0.5) }
+
+// quartiles are the values between which the middle half of all lies: the third
+// and the ninth of eleven. It leaves values as they are.
+func quartiles[T cmp.Ordered](values []T) (lower, upper T) {
+	sorted := slices.Clone(values)
+	return quantile(sorted, 0.25), quantile(sorted, 0.75)
+}

@@ -20,9 +20,13 @@ const answerWithin = 10 * time.Second
 // a time.
 type conn struct {
 	addr string
-	tcp  net.Conn // nil while there is no connection
-	in   *bufio.Reader
-	body []byte
+	// from is the address to connect from; nil: the system's choice.
+	from *net.TCPAddr
+	// reset says that no connection is kept after its answer: it ends by RST.
+	reset bool
+	tcp   *net.TCPConn // nil while there is no connection
+	in    *bufio.Reader
+	body  []byte
 }
 
 func newConn(addr string) *conn {
@@ -60,10 +64,9 @@ func (c *conn) try(request []byte) (status int, body []byte, err error) {
 		}
 	}()
 	if c.tcp == nil {
-		if c.tcp, err = net.DialTimeout("tcp", c.addr, answerWithin); err != nil {
+		if err := c.open(); err != nil {
 			return 0, nil, err
 		}
-		c.in.Reset(c.tcp)
 	}
 	if err := c.tcp.SetDeadline(time.Now().Add(answerWithin)); err != nil {
 		return 0, nil, err
@@ -75,6 +78,23 @@ func (c *conn) try(request []byte) (status int, body []byte, err error) {
 		return 0, nil, fmt.Errorf("%w: %w", errUnanswered, err)
 	}
 	return c.answer()
+}
+
+func (c *conn) open() error {
+	dialer := net.Dialer{Timeout: answerWithin}
+	if c.from != nil { // not as a nil of its type
+		dialer.LocalAddr = c.from
+	}
+	made, err := dialer.Dial("tcp", c.addr)
+	if err != nil {
+		return err
+	}
+	c.tcp = made.(*net.TCPConn)
+	c.in.Reset(c.tcp)
+	if c.reset {
+		return c.tcp.SetLinger(0)
+	}
+	return nil
 }
 
 func (c *conn) answer() (status int, body []byte, err error) {
@@ -96,7 +116,7 @@ func (c *conn) answer() (status int, body []byte, err error) {
 	if _, err := io.ReadFull(c.in, c.body); err != nil {
 		return 0, nil, fmt.Errorf("reading the body: %w", err)
 	}
-	if last {
+	if last || c.reset {
 		c.close()
 	}
 	return status, c.body, nil
