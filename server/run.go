@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/golang/glog"
@@ -43,9 +42,6 @@ const (
 	// loopWithin is how long the judge's loop may take to turn; liveness ends what
 	// is slower.
 	loopWithin = 20 * time.Second
-	// compactEvery is the time between two compactions, and so about how long old
-	// revisions are kept.
-	compactEvery = time.Minute
 )
 
 // source is where the list of agents comes from.
@@ -163,15 +159,16 @@ func (s *server) wire() {
 		Store:      s.store,
 		Pods:       podsView{s.source},
 		BlindAfter: seconds(s.opts.PingTimeout),
-		StaleAfter: 3 * seconds(s.opts.CheckInterval),
 		Grace:      seconds(s.opts.StartingGrace),
 		Now:        time.Now,
 	})
 	s.elector = leader.New(leader.Config{Client: s.store.Client(), Prefix: s.store.LeaderPrefix(), Identity: identity()})
 	s.metrics.Watch(metrics.Config{
-		Verdicts: s.judge, Counter: s.tally, Store: s.storeStatus, Leading: s.elector.Leading, Now: time.Now,
+		Snapshots: s.judge, Counter: s.tally, Store: s.storeStatus, Leading: s.elector.Leading, Now: time.Now,
 	})
-	s.live = health.New(0, s.loop.Check(), s.listening())
+	// That the listener works is shown by the question, which comes in by it; one that
+	// fails by itself ends the process.
+	s.live = health.New(0, s.loop.Check())
 	s.ready = health.New(0, s.serving.Check(), health.Check{Name: "etcd", Run: s.store.Check}, health.Check{Name: "pods", Run: s.source.Check})
 	s.http = serve.New(serve.Config{
 		Name: "API", Flag: "-endpoint", Addr: s.opts.Endpoint,
@@ -179,8 +176,9 @@ func (s *server) wire() {
 		MaxConns: s.opts.MaxConnections, KeptConns: keptConns, DrainTimeout: drain(s.opts.DrainTimeout),
 		Handler: api.New(api.Config{
 			Taker:       intake.New(s.store, s.source, seconds(s.opts.ReportTTL), time.Now),
-			Verdicts:    s.judge,
+			Snapshots:   s.judge,
 			Observer:    s.metrics,
+			StaleAfter:  3 * seconds(s.opts.CheckInterval),
 			MaxBody:     s.opts.MaxBodyBytes,
 			BodyWithin:  bodyWithin,
 			Unavailable: store.Passing,
@@ -197,16 +195,6 @@ func drain(n int) time.Duration {
 		return -1
 	}
 	return seconds(n)
-}
-
-// listening is the liveness check of the listener, which a shutdown does not fail.
-func (s *server) listening() health.Check {
-	return health.Check{Name: "listener", Run: func(context.Context) error {
-		if s.http.Addr() == nil {
-			return errors.New("is not up")
-		}
-		return nil
-	}}
 }
 
 func (s *server) storeStatus() metrics.StoreStatus {
@@ -266,31 +254,6 @@ func (s *server) run(ctx context.Context, etcd *embedded.Etcd) error {
 		glog.Info("Ended")
 	}
 	return err
-}
-
-// lead does what only one of several servers does: it writes the counters, and
-// compacts etcd.
-func (s *server) lead(ctx context.Context, fence store.Fence) error {
-	if err := s.store.Await(ctx, fence.CreateRevision); err != nil {
-		return fmt.Errorf("reading what the last leader wrote: %w", err)
-	}
-	var parts sync.WaitGroup
-	defer parts.Wait()
-	if s.opts.EtcdCompact {
-		parts.Go(func() { s.store.KeepCompact(ctx, compactEvery, s.tally.ResumeAfter) })
-	}
-	s.tally.Lead(ctx, s.judge, fenced{s.store, fence}, tally.Pace{})
-	return nil
-}
-
-// fenced saves counters while the fence stands.
-type fenced struct {
-	store *store.Store
-	fence store.Fence
-}
-
-func (f fenced) Save(ctx context.Context, checkpoints map[string][]byte) error {
-	return f.store.SaveCounters(ctx, f.fence, checkpoints)
 }
 
 // podsView is the list of pods as the judge sees it.

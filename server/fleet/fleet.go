@@ -158,14 +158,14 @@ type Record struct {
 	Revision int64
 }
 
-// Currency says how current the view of the store is.
-type Currency struct {
-	// AsOf: the view has everything that was committed before. Zero: never read.
+// Freshness says how current the views of the store are.
+type Freshness struct {
+	// AsOf: the views have everything that was committed before. Zero: never read.
 	AsOf time.Time
-	// Since is since when the view has been current without a gap that made the
+	// Since is since when the views have been current without a gap that made the
 	// server blind. Zero: never, or not now.
 	Since time.Time
-	// Steady is since when there was not even a short gap, in which agents of short
+	// Unbroken is since when there was not even a short gap, in which agents of short
 	// intervals may have reported in vain. Zero where Since is.
-	Steady time.Time
+	Unbroken time.Time
 }

@@ -37,6 +37,13 @@ func (e *UnlistedLimitError) Error() string {
 	return fmt.Sprintf("podname: %q is not in the list of agent pods, and %d reports of such pods are waiting already; it is taken once the list knows the pod", e.Pod, MaxUnlisted)
 }
 
+// UnknownKindError says that there are no messages of that kind.
+type UnknownKindError struct{ Kind string }
+
+func (e *UnknownKindError) Error() string {
+	return fmt.Sprintf("there are no messages of the kind %.64q", e.Kind)
+}
+
 // Store keeps reports. Put returns once the report is durable.
 type Store interface {
 	Put(ctx context.Context, key fleet.Key, value []byte, ttl time.Duration) (revision int64, err error)
@@ -81,10 +88,21 @@ func New(store Store, pods Lister, ttl time.Duration, now func() time.Time) *Int
 }
 
 // Accept reads the report in body, which was sent for the pod of that name, and
-// stores it. The error is a *report.FieldError, an *AmbiguousError, an
+// stores it. The error is a *report.FieldError, a *fleet.AmbiguousError, an
 // *UnlistedLimitError, or the store's, after which nobody knows whether the
-// report is stored. body is not kept.
-func (in *Intake) Accept(ctx context.Context, pod string, body []byte) error {
+// report is stored. body is not kept. What is to be said in reply is JSON, and empty
+// where there is nothing to say.
+func (in *Intake) Accept(ctx context.Context, pod string, body []byte) (reply []byte, err error) {
+	return nil, in.accept(ctx, pod, body)
+}
+
+// AcceptMessage takes a message in that was sent beside the report. The error is as
+// that of Accept, or an *UnknownKindError.
+func (in *Intake) AcceptMessage(_ context.Context, _, kind string, _ []byte) (reply []byte, err error) {
+	return nil, &UnknownKindError{Kind: kind}
+}
+
+func (in *Intake) accept(ctx context.Context, pod string, body []byte) error {
 	r, err := report.Decode(body)
 	if err != nil {
 		return err
@@ -95,7 +113,7 @@ func (in *Intake) Accept(ctx context.Context, pod string, body []byte) error {
 	if r.PodName != pod {
 		return &report.FieldError{Field: "podname", Reason: fmt.Sprintf("is %q; it should be %q, as in the URL", r.PodName, pod)}
 	}
-	agent, err := Identify(in.pods.List(), &r)
+	agent, err := in.pods.List().Identify(&r)
 	if err != nil {
 		return err
 	}

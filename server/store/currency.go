@@ -19,7 +19,7 @@ type currency struct {
 	now   func() time.Time
 
 	mu   sync.Mutex
-	last fleet.Currency
+	last fleet.Freshness
 	err  error
 }
 
@@ -38,10 +38,10 @@ func (c *currency) confirm(asOf time.Time) {
 	defer c.mu.Unlock()
 	gap := asOf.Sub(c.last.AsOf)
 	if c.last.AsOf.IsZero() || gap > c.limit {
-		c.last.Since, c.last.Steady = c.now(), c.now()
+		c.last.Since, c.last.Unbroken = c.now(), c.now()
 	}
 	if gap > shortGap*c.proveEvery() {
-		c.last.Steady = c.now()
+		c.last.Unbroken = c.now()
 	}
 	c.last.AsOf, c.err = asOf, nil
 }
@@ -50,7 +50,7 @@ func (c *currency) confirm(asOf time.Time) {
 func (c *currency) lose(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.last, c.err = fleet.Currency{}, err
+	c.last, c.err = fleet.Freshness{}, err
 }
 
 func (c *currency) fail(err error) {
@@ -59,11 +59,11 @@ func (c *currency) fail(err error) {
 	c.err = err
 }
 
-func (c *currency) get() fleet.Currency {
+func (c *currency) get() fleet.Freshness {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.blind() {
-		return fleet.Currency{AsOf: c.last.AsOf}
+		return fleet.Freshness{AsOf: c.last.AsOf}
 	}
 	return c.last
 }
@@ -90,7 +90,7 @@ func (s *Store) probe(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		s.proveOnce(ctx)
-		s.view.signal()
+		s.view.changed.Send()
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():

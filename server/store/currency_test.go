@@ -55,12 +55,12 @@ func TestAShortGapIsNoSteadyListening(t *testing.T) {
 	} {
 		now = start.Add(step.at)
 		c.confirm(now)
-		if got := c.get(); got.Since.Sub(start) != step.since || got.Steady.Sub(start) != step.steady {
-			t.Errorf("after %v: since %v, steady %v; want %v, %v", step.at, got.Since.Sub(start), got.Steady.Sub(start), step.since, step.steady)
+		if got := c.get(); got.Since.Sub(start) != step.since || got.Unbroken.Sub(start) != step.steady {
+			t.Errorf("after %v: since %v, steady %v; want %v, %v", step.at, got.Since.Sub(start), got.Unbroken.Sub(start), step.since, step.steady)
 		}
 	}
 	c.lose(errors.New("another history"))
-	if got := c.get(); got != (fleet.Currency{}) {
+	if got := c.get(); got != (fleet.Freshness{}) {
 		t.Errorf("after it was lost: %v", got)
 	}
 }

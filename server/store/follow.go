@@ -191,7 +191,7 @@ func (f *follower) apply(response *clientv3.WatchResponse) {
 	last := response.Events[len(response.Events)-1].Kv.ModRevision
 	f.reported = max(f.reported, last)
 	f.move(last, true)
-	f.view.signal()
+	f.view.changed.Send()
 }
 
 func (f *follower) applyReport(key fleet.Key, event *clientv3.Event) {
@@ -213,7 +213,7 @@ func (f *follower) decoded(event *clientv3.Event, put bool) *fleet.Record {
 	if !put {
 		return nil
 	}
-	return f.record(event.Kv)
+	return f.record(event.Kv, false)
 }
 
 func (f *follower) applyCheckpoint(shard string, event *clientv3.Event) {

@@ -3,9 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"time"
-
-	"github.com/golang/glog"
 )
 
 // Passing says of an error of Put that it may pass, so that the report should be
@@ -19,32 +16,31 @@ func (s *Store) Await(ctx context.Context, revision int64) error {
 	return s.follower.reach(ctx, revision)
 }
 
-// KeepCompact drops old revisions until ctx ends, every so often: those that the
-// view was past one turn ago, so that followers which are a little behind need not
-// read everything anew, and none after the one that needed returns, where that is
-// not 0. One of several servers should do it.
-func (s *Store) KeepCompact(ctx context.Context, every time.Duration, needed func() int64) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	before := s.Revision()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		upTo := before
-		before = s.Revision()
-		if n := needed(); n > 0 {
-			upTo = min(upTo, n)
-		}
-		if upTo <= 0 {
-			continue
-		}
-		within, cancel := context.WithTimeout(ctx, every)
-		if err := s.Compact(within, upTo); err != nil && ctx.Err() == nil {
-			glog.Warningf("Old revisions stay: %v", err)
-		}
-		cancel()
+// Compactor drops old revisions. One of several servers should do it.
+type Compactor struct {
+	store  *Store
+	needed func() int64
+	// before is the progress at the last turn.
+	before int64
+}
+
+// NewCompactor returns one whose first turn drops nothing that the view has not
+// passed yet, and none of whose turns what comes after the revision that needed
+// returns, where that is not 0.
+func (s *Store) NewCompactor(needed func() int64) *Compactor {
+	return &Compactor{store: s, needed: needed, before: s.Revision()}
+}
+
+// Turn drops the revisions that the view was past one turn ago, so that followers
+// which are a little behind need not read everything anew.
+func (c *Compactor) Turn(ctx context.Context) error {
+	upTo := c.before
+	c.before = c.store.Revision()
+	if n := c.needed(); n > 0 {
+		upTo = min(upTo, n)
 	}
+	if upTo <= 0 {
+		return nil
+	}
+	return c.store.Compact(ctx, upTo)
 }

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/test/etcdtest"
 )
 
@@ -26,7 +27,14 @@ func TestOldRevisionsAreDroppedButThoseThatAreNeeded(t *testing.T) {
 	needed.Store(kept)
 	ctx, cancel := context.WithCancel(t.Context())
 	var loop sync.WaitGroup
-	loop.Go(func() { s.KeepCompact(ctx, 50*time.Millisecond, needed.Load) })
+	compactor := s.NewCompactor(needed.Load)
+	loop.Go(func() {
+		for wait.For(ctx, 50*time.Millisecond) {
+			if err := compactor.Turn(ctx); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+		}
+	})
 	defer loop.Wait()
 	defer cancel()
 

@@ -93,7 +93,7 @@ func (f *follower) load(ctx context.Context) error {
 	_, err = f.etcd.pages(ctx, f.tree.agents(), at, func(kv *mvccpb.KeyValue) {
 		newest = max(newest, kv.GetModRevision())
 		oldest = min(oldest, kv.GetCreateRevision())
-		if r := f.record(kv); r != nil {
+		if r := f.record(kv, true); r != nil {
 			records = append(records, r)
 		}
 	})
@@ -113,7 +113,7 @@ func (f *follower) load(ctx context.Context) error {
 		f.reported = oldest - 1
 	}
 	f.begin(header.GetClusterId(), at, newest)
-	f.view.signal()
+	f.view.changed.Send()
 	glog.V(1).Infof("Read %d reports and %d checkpoints from etcd at revision %d.", len(records), len(shards), at)
 	return nil
 }
@@ -140,8 +140,9 @@ func (f *follower) begin(cluster uint64, at, newest int64) {
 }
 
 // record decodes a report as it is stored. A value that is none counts as not
-// being there, so that all servers have the same view whenever they read it.
-func (f *follower) record(kv *mvccpb.KeyValue) *fleet.Record {
+// being there, so that all servers have the same view whenever they read it. read
+// says that it was there when this server read the store.
+func (f *follower) record(kv *mvccpb.KeyValue, read bool) *fleet.Record {
 	key, ok := f.tree.agent(kv.GetKey())
 	if !ok {
 		return nil
@@ -154,7 +155,7 @@ func (f *follower) record(kv *mvccpb.KeyValue) *fleet.Record {
 		f.complain(string(kv.GetKey()), err)
 		return nil
 	}
-	return &fleet.Record{Key: key, Record: decoded, JSON: kv.GetValue(), Learned: f.now(), Revision: kv.GetModRevision()}
+	return &fleet.Record{Key: key, Record: decoded, JSON: kv.GetValue(), Learned: f.now(), Read: read, Revision: kv.GetModRevision()}
 }
 
 // maxComplaints bounds the keys whose values are complained about, once each.

@@ -149,15 +149,15 @@ func (s *Store) CurrentAsOf() time.Time { return s.currency.get().AsOf }
 // than Config.PingTimeout. Zero: never, or not now.
 func (s *Store) ListeningSince() time.Time { return s.currency.get().Since }
 
-// Currency is both of these and more, as of one moment.
-func (s *Store) Currency() fleet.Currency { return s.currency.get() }
+// Freshness is both of these and more, as of one moment.
+func (s *Store) Freshness() fleet.Freshness { return s.currency.get() }
 
 // Trouble says in a few words why the view is not current, or "" where it is.
 func (s *Store) Trouble() string { return s.currency.trouble() }
 
-// Changed is signalled after each change of the view or of its currency. One
-// signal may stand for many changes, and has one receiver.
-func (s *Store) Changed() <-chan struct{} { return s.view.changed }
+// Changed is closed by the next change of the view or of the Freshness. Any number of
+// readers may wait for it; one that takes it before it looks misses none.
+func (s *Store) Changed() <-chan struct{} { return s.view.changed.Next() }
 
 // Revision is the revision of etcd up to which the view and the counters have
 // everything; 0 before the view was read.

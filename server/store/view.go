@@ -3,12 +3,13 @@ package store
 import (
 	"sync"
 
+	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/server/fleet"
 )
 
 // view has the newest record of each key. The records themselves never change.
 type view struct {
-	changed chan struct{}
+	changed wait.Broadcast
 
 	mu sync.RWMutex
 	// unlisted has the records of keys that are fleet.Key.Unlisted, listed the others.
@@ -17,7 +18,6 @@ type view struct {
 
 func newView() *view {
 	return &view{
-		changed:  make(chan struct{}, 1),
 		listed:   make(map[fleet.Key]*fleet.Record),
 		unlisted: make(map[fleet.Key]*fleet.Record),
 	}
@@ -93,12 +93,4 @@ func (v *view) unlistedHas(key fleet.Key) (count int, has bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return len(v.unlisted), v.unlisted[key] != nil
-}
-
-// signal tells whoever waits for Changed.
-func (v *view) signal() {
-	select {
-	case v.changed <- struct{}{}:
-	default:
-	}
 }

@@ -133,22 +133,26 @@ func TestValuesThatAreNoReportsAreIgnored(t *testing.T) {
 	eventually(t, "a report that was overwritten is gone", func() bool { return s.Len() == 0 })
 }
 
-func TestChangesAreSignalled(t *testing.T) {
+func TestChangesAreToldToAllWhoWait(t *testing.T) {
 	t.Parallel()
 	s := openOn(t, etcdtest.Start(t))
 	for i := range 5 {
-		select {
-		case <-s.Changed():
-		default:
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				end := time.After(soon)
+				for changed := s.Changed(); s.Get(pod(i)) == nil; changed = s.Changed() {
+					select {
+					case <-changed:
+					case <-end:
+						t.Error("nobody was told")
+						return
+					}
+				}
+			})
 		}
 		put(t, s, pod(i), 1)
-		for s.Get(pod(i)) == nil {
-			select {
-			case <-s.Changed():
-			case <-time.After(soon):
-				t.Fatal("no signal")
-			}
-		}
+		all.Wait()
 	}
 }
 

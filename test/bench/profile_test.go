@@ -58,12 +58,12 @@ func startParts(b *testing.B, endpoint string, agents int) (addr string) {
 		b.Fatal(err)
 	}
 	j := judge.New(judge.Config{
-		Store: st, Pods: always{list}, BlindAfter: 5 * time.Second, StaleAfter: time.Minute, Grace: time.Minute, Now: time.Now,
+		Store: st, Pods: always{list}, BlindAfter: 5 * time.Second, Grace: time.Minute, Now: time.Now,
 	})
 	srv := serve.New(serve.Config{
 		Name: "API", Addr: "127.0.0.1:0", IdleTimeout: 20 * time.Second,
 		Handler: api.New(api.Config{
-			Taker: intake.New(st, list, 300*time.Second, time.Now), Verdicts: j, Observer: m,
+			Taker: intake.New(st, list, 300*time.Second, time.Now), Snapshots: j, Observer: m, StaleAfter: time.Minute,
 			MaxBody: 1 << 20, BodyWithin: 10 * time.Second, Unavailable: store.Passing,
 			Health: http.NotFoundHandler(), Ready: http.NotFoundHandler(), Metrics: http.NotFoundHandler(),
 		}),
