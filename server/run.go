@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/golang/glog"
@@ -43,9 +42,6 @@ const (
 	// loopWithin is how long the judge's loop may take to turn; liveness ends what
 	// is slower.
 	loopWithin = 20 * time.Second
-	// compactEvery is the time between two compactions, and so about how long old
-	// revisions are kept.
-	compactEvery = time.Minute
 )
 
 // source is where the list of agents comes from.
@@ -79,7 +75,7 @@ func run(ctx context.Context, o Options) (err error) {
 		endpoints = []string{etcd.Endpoint()}
 	}
 	s := newServer(o, src)
-	if s.store, err = store.Open(s.storeConfig(endpoints, etcd != nil)); err != nil {
+	if s.store, err = store.Open(s.storeConfig(endpoints, etcd != nil), s.kinds()...); err != nil {
 		return err
 	}
 	s.wire()
@@ -126,18 +122,33 @@ type server struct {
 	elector *leader.Elector
 	http    *serve.Server
 
+	// The kinds of what is kept in the store:
+	reports     *store.Reports
+	checkpoints *store.Checkpoints
+
 	serving     health.Circuit
 	loop        *health.Pulse
 	live, ready *health.Set
 }
 
 func newServer(o Options, src source) *server {
+	counters := tally.New(time.Now)
 	return &server{
-		opts:    o,
-		source:  src,
-		tally:   tally.New(time.Now),
-		metrics: metrics.New(),
-		loop:    health.NewPulse("judge", loopWithin, time.Now),
+		opts:        o,
+		source:      src,
+		tally:       counters,
+		metrics:     metrics.New(),
+		loop:        health.NewPulse("judge", loopWithin, time.Now),
+		reports:     store.NewReports(counters, time.Now),
+		checkpoints: store.NewCheckpoints(counters),
+	}
+}
+
+// kinds is the table of what is kept in the store.
+func (s *server) kinds() []*store.Kind {
+	return []*store.Kind{
+		s.reports.Kind(),
+		s.checkpoints.Kind(),
 	}
 }
 
@@ -151,7 +162,6 @@ func (s *server) storeConfig(endpoints []string, own bool) store.Config {
 		Tree:               s.opts.EtcdTree,
 		PingTimeout:        seconds(s.opts.PingTimeout),
 		Own:                own,
-		Counters:           s.tally,
 		Observer:           s.metrics,
 		Now:                time.Now,
 	}
@@ -160,27 +170,29 @@ func (s *server) storeConfig(endpoints []string, own bool) store.Config {
 // wire builds the parts that need the store.
 func (s *server) wire() {
 	s.judge = judge.New(judge.Config{
-		Store:      s.store,
+		Store:      records{s.store, s.reports},
 		Pods:       podsView{s.source},
 		BlindAfter: seconds(s.opts.PingTimeout),
-		StaleAfter: 3 * seconds(s.opts.CheckInterval),
 		Grace:      seconds(s.opts.StartingGrace),
 		Now:        time.Now,
 	})
 	s.elector = leader.New(leader.Config{Client: s.store.Client(), Prefix: s.store.LeaderPrefix(), Identity: identity()})
 	s.metrics.Watch(metrics.Config{
-		Verdicts: s.judge, Counter: s.tally, Store: s.storeStatus, Leading: s.elector.Leading, Now: time.Now,
+		Snapshots: s.judge, Counter: s.tally, Store: s.storeStatus, Leading: s.elector.Leading, Now: time.Now,
 	})
-	s.live = health.New(0, s.loop.Check(), s.listening())
+	// That the listener works is shown by the question, which comes in by it; one that
+	// fails by itself ends the process.
+	s.live = health.New(0, s.loop.Check())
 	s.ready = health.New(0, s.serving.Check(), health.Check{Name: "etcd", Run: s.store.Check}, health.Check{Name: "pods", Run: s.source.Check})
 	s.http = serve.New(serve.Config{
 		Name: "API", Flag: "-endpoint", Addr: s.opts.Endpoint,
 		ReadTimeout: bodyWithin + 5*time.Second, IdleTimeout: idleFor,
 		MaxConns: s.opts.MaxConnections, KeptConns: keptConns, DrainTimeout: drain(s.opts.DrainTimeout),
 		Handler: api.New(api.Config{
-			Taker:       intake.New(s.store, s.source, seconds(s.opts.ReportTTL), time.Now),
-			Verdicts:    s.judge,
+			Taker:       intake.New(intake.Config{Store: s.reports, Pods: s.source, TTL: seconds(s.opts.ReportTTL), Now: time.Now}),
+			Snapshots:   s.judge,
 			Observer:    s.metrics,
+			StaleAfter:  3 * seconds(s.opts.CheckInterval),
 			MaxBody:     s.opts.MaxBodyBytes,
 			BodyWithin:  bodyWithin,
 			Unavailable: store.Passing,
@@ -199,19 +211,9 @@ func drain(n int) time.Duration {
 	return seconds(n)
 }
 
-// listening is the liveness check of the listener, which a shutdown does not fail.
-func (s *server) listening() health.Check {
-	return health.Check{Name: "listener", Run: func(context.Context) error {
-		if s.http.Addr() == nil {
-			return errors.New("is not up")
-		}
-		return nil
-	}}
-}
-
 func (s *server) storeStatus() metrics.StoreStatus {
-	st := metrics.StoreStatus{ViewAge: -1, OutOfSpace: s.store.Status().OutOfSpace}
-	if asOf := s.store.CurrentAsOf(); !asOf.IsZero() {
+	st := metrics.StoreStatus{ViewAge: -1, OutOfSpace: s.store.OutOfSpace()}
+	if asOf := s.store.Freshness().AsOf; !asOf.IsZero() {
 		st.ViewAge = time.Since(asOf)
 	}
 	return st
@@ -268,29 +270,10 @@ func (s *server) run(ctx context.Context, etcd *embedded.Etcd) error {
 	return err
 }
 
-// lead does what only one of several servers does: it writes the counters, and
-// compacts etcd.
-func (s *server) lead(ctx context.Context, fence store.Fence) error {
-	if err := s.store.Await(ctx, fence.CreateRevision); err != nil {
-		return fmt.Errorf("reading what the last leader wrote: %w", err)
-	}
-	var parts sync.WaitGroup
-	defer parts.Wait()
-	if s.opts.EtcdCompact {
-		parts.Go(func() { s.store.KeepCompact(ctx, compactEvery, s.tally.ResumeAfter) })
-	}
-	s.tally.Lead(ctx, s.judge, fenced{s.store, fence}, tally.Pace{})
-	return nil
-}
-
-// fenced saves counters while the fence stands.
-type fenced struct {
-	store *store.Store
-	fence store.Fence
-}
-
-func (f fenced) Save(ctx context.Context, checkpoints map[string][]byte) error {
-	return f.store.SaveCounters(ctx, f.fence, checkpoints)
+// records is the store as the judge sees it.
+type records struct {
+	*store.Store
+	*store.Reports
 }
 
 // podsView is the list of pods as the judge sees it.

@@ -10,9 +10,9 @@ import (
 // guard stands before the handler: it turns panics into answers, and knows how
 // many requests are under way.
 type guard struct {
-	next   http.Handler
-	crowd  *crowd
-	panics *throttle
+	next      http.Handler
+	keepAlive *keepAliveLimit
+	panics    *throttle
 
 	mu     sync.Mutex
 	active int
@@ -20,24 +20,24 @@ type guard struct {
 	empty chan struct{}
 }
 
-func newGuard(next http.Handler, crowd *crowd, panics *throttle) *guard {
-	return &guard{next: next, crowd: crowd, panics: panics}
+func newGuard(next http.Handler, keepAlive *keepAliveLimit, panics *throttle) *guard {
+	return &guard{next: next, keepAlive: keepAlive, panics: panics}
 }
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.enter()
 	defer g.leave()
-	tracked := &response{ResponseWriter: w}
-	defer g.recover(tracked, r)
-	if g.crowd.tooMany() {
+	answer := Remember(w)
+	defer g.recover(answer, r)
+	if g.keepAlive.exceeded() {
 		w.Header().Set("Connection", "close")
 	}
-	g.next.ServeHTTP(tracked, r)
+	g.next.ServeHTTP(answer, r)
 }
 
 // recover answers 500 for a handler that panicked. Where the answer had begun,
 // it breaks the connection instead, so that nobody takes half of it for all.
-func (g *guard) recover(w *response, r *http.Request) {
+func (g *guard) recover(w *Answer, r *http.Request) {
 	v := recover()
 	if v == nil {
 		return
@@ -46,7 +46,7 @@ func (g *guard) recover(w *response, r *http.Request) {
 		panic(v) // what a handler says to break the connection: not a mistake
 	}
 	g.panics.say(fmt.Sprintf("panic in %s %q: %v\n%s", r.Method, r.URL.Path, v, debug.Stack()))
-	if w.begun {
+	if w.Status() != 0 {
 		panic(http.ErrAbortHandler)
 	}
 	w.Header().Set("Connection", "close")
@@ -89,29 +89,3 @@ func (g *guard) idle() <-chan struct{} {
 	}
 	return g.empty
 }
-
-// response knows whether an answer has begun.
-type response struct {
-	http.ResponseWriter
-	begun bool
-}
-
-func (w *response) WriteHeader(code int) {
-	w.begun = w.begun || code >= http.StatusOK // 1xx come before the answer
-	w.ResponseWriter.WriteHeader(code)
-}
-
-func (w *response) Write(p []byte) (int, error) {
-	w.begun = true
-	return w.ResponseWriter.Write(p)
-}
-
-// Flush is for those who look for an http.Flusher.
-func (w *response) Flush() {
-	w.begun = true
-	// As with http.Flusher itself, there is no place for the error.
-	_ = http.NewResponseController(w.ResponseWriter).Flush()
-}
-
-// Unwrap is for http.ResponseController.
-func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }

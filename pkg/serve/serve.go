@@ -72,29 +72,29 @@ func (c Config) withDefaults() Config {
 const (
 	// cutGrace is how long handlers whose connections were cut may take to notice.
 	cutGrace = time.Second
-	// silentGrace is how long a client that has connected may take, when the
+	// unusedGrace is how long a client that has connected may take, when the
 	// context ends, to begin its first request.
-	silentGrace = 250 * time.Millisecond
+	unusedGrace = 250 * time.Millisecond
 )
 
 // Server is one listener and what is served there. It lives once.
 type Server struct {
-	config   Config
-	guard    *guard
-	silent   *silent
-	crowd    *crowd
-	listener net.Listener // nil before Listen
+	config    Config
+	guard     *guard
+	unused    *unusedConns
+	keepAlive *keepAliveLimit
+	listener  net.Listener // nil before Listen
 }
 
 // New makes a server that is not listening yet.
 func New(c Config) *Server {
 	c = c.withDefaults()
-	crowd := &crowd{most: int64(c.KeptConns)}
+	keepAlive := &keepAliveLimit{most: int64(c.KeptConns)}
 	return &Server{
-		config: c,
-		silent: newSilent(),
-		crowd:  crowd,
-		guard:  newGuard(c.Handler, crowd, newThrottle(time.Now, func(line string) { glog.Errorf("%s: %s", c.Name, line) })),
+		config:    c,
+		unused:    newUnusedConns(),
+		keepAlive: keepAlive,
+		guard:     newGuard(c.Handler, keepAlive, newThrottle(time.Now, func(line string) { glog.Errorf("%s: %s", c.Name, line) })),
 	}
 }
 
@@ -167,8 +167,8 @@ func (s *Server) httpServer(base context.Context) *http.Server {
 		MaxHeaderBytes:    s.config.MaxHeaderBytes,
 		ErrorLog:          log.New(noise, "", 0),
 		ConnState: func(conn net.Conn, state http.ConnState) {
-			s.silent.note(conn, state)
-			s.crowd.note(state)
+			s.unused.note(conn, state)
+			s.keepAlive.note(state)
 		},
 		BaseContext: func(net.Listener) context.Context { return base },
 	}
@@ -185,8 +185,8 @@ func (s *Server) limited() net.Listener {
 func (s *Server) drain(server *http.Server, endRequests context.CancelFunc) {
 	patience, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
 	defer cancel()
-	hush := time.AfterFunc(silentGrace, s.silent.close)
-	defer hush.Stop()
+	closing := time.AfterFunc(unusedGrace, s.unused.close)
+	defer closing.Stop()
 	if err := server.Shutdown(patience); err == nil {
 		return
 	} else if !errors.Is(err, context.DeadlineExceeded) {

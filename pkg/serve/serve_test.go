@@ -246,7 +246,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	resp.Body.Close()
 }
 
-func TestConnectionsOfACrowdAreClosedAfterTheirAnswer(t *testing.T) {
+func TestConnectionsBeyondTheKeepAliveLimitAreClosedAfterTheirAnswer(t *testing.T) {
 	s := start(t, Config{Name: "API", Handler: ok, KeptConns: 1})
 	first := dial(t, s.Addr().String())
 	for range 2 {
@@ -267,7 +267,7 @@ func TestConnectionsOfACrowdAreClosedAfterTheirAnswer(t *testing.T) {
 	wantKept(t, first)
 }
 
-// wantKept asks over conn once there is no crowd any more, twice.
+// wantKept asks over conn once the limit is not exceeded any more, twice.
 func wantKept(t *testing.T, conn net.Conn) {
 	t.Helper()
 	time.Sleep(50 * time.Millisecond) // for the server to notice that the other one is gone

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/intake"
 	"github.com/netchecker/netchecker/server/judge"
@@ -53,13 +54,11 @@ func (c *cluster) Put(_ context.Context, key fleet.Key, value []byte, _ time.Dur
 	if c.err != nil {
 		return 0, c.err
 	}
-	rec := &fleet.Record{Key: key, JSON: value, Learned: time.Now(), Revision: int64(len(c.records) + 1)}
-	if err := json.Unmarshal(value, &struct {
-		PodName  *string `json:"podname"`
-		Interval *int64  `json:"report_interval"`
-	}{&rec.PodName, &rec.ReportInterval}); err != nil {
+	decoded, err := report.DecodeRecord(value)
+	if err != nil {
 		return 0, err
 	}
+	rec := &fleet.Record{Key: key, Record: decoded, Learned: time.Now(), Revision: int64(len(c.records) + 1)}
 	c.records[key] = rec
 	return rec.Revision, nil
 }
@@ -82,11 +81,11 @@ func (c *cluster) Get(k fleet.Key) *fleet.Record {
 	return c.records[k]
 }
 func (c *cluster) EachUnlisted(func(*fleet.Record)) {}
-func (c *cluster) Currency() fleet.Currency {
+func (c *cluster) Freshness() fleet.Freshness {
 	if c.asOf.IsZero() {
-		return fleet.Currency{}
+		return fleet.Freshness{}
 	}
-	return fleet.Currency{AsOf: time.Now(), Since: c.asOf.Add(-time.Hour), Steady: c.asOf.Add(-time.Hour)}
+	return fleet.Freshness{AsOf: time.Now(), Since: c.asOf.Add(-time.Hour), Unbroken: c.asOf.Add(-time.Hour)}
 }
 func (c *cluster) Changed() <-chan struct{} { return nil }
 func (c *cluster) Trouble() string          { return "" }
@@ -102,7 +101,7 @@ func (c *cluster) Request(route string, code int, _ time.Duration) {
 type fresh struct{ *cluster }
 
 func (f fresh) Snapshot() *judge.Snapshot {
-	return judge.New(judge.Config{Store: f.cluster, Pods: f.cluster, BlindAfter: 5 * time.Second, StaleAfter: time.Minute, Grace: time.Minute, Now: time.Now}).Snapshot()
+	return judge.New(judge.Config{Store: f.cluster, Pods: f.cluster, BlindAfter: 5 * time.Second, Grace: time.Minute, Now: time.Now}).Snapshot()
 }
 
 const maxBody = 64 << 10
@@ -110,11 +109,16 @@ const maxBody = 64 << 10
 // serve runs the API on a real socket and returns its URL.
 func (c *cluster) serve(t *testing.T) string {
 	t.Helper()
+	return c.serveWith(t, intake.New(intake.Config{Store: c, Pods: c, TTL: time.Minute, Now: time.Now}))
+}
+
+func (c *cluster) serveWith(t *testing.T, taker Taker) string {
+	t.Helper()
 	tell := func(what string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, what+r.URL.Path) })
 	}
 	h := New(Config{
-		Taker: intake.New(c, c, time.Minute, time.Now), Verdicts: fresh{c}, Observer: c,
+		Taker: taker, Snapshots: fresh{c}, Observer: c, StaleAfter: time.Minute,
 		MaxBody: maxBody, BodyWithin: 300 * time.Millisecond,
 		Unavailable: func(err error) bool { return errors.Is(err, errAway) },
 		Health:      tell("health "), Ready: tell("ready "), Metrics: tell("metrics "),
@@ -124,14 +128,14 @@ func (c *cluster) serve(t *testing.T) string {
 	return s.URL
 }
 
-// answer is a response, read.
-type answer struct {
+// response is one, read.
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-func ask(t *testing.T, method, url, body string, headers ...string) answer {
+func ask(t *testing.T, method, url, body string, headers ...string) response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -150,10 +154,10 @@ func ask(t *testing.T, method, url, body string, headers ...string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{res.StatusCode, res.Header, string(b)}
+	return response{res.StatusCode, res.Header, string(b)}
 }
 
-func post(t *testing.T, url, pod, body string, headers ...string) answer {
+func post(t *testing.T, url, pod, body string, headers ...string) response {
 	t.Helper()
 	return ask(t, "POST", url+"/api/v1/agents/"+pod, body, append([]string{"Content-Type", "application/json"}, headers...)...)
 }
@@ -244,8 +248,24 @@ func TestAgentIsTheBareRecord(t *testing.T) {
 	c := newCluster(agentX)
 	url := c.serve(t)
 	post(t, url, "netchecker-agent-x", contractReport)
-	if a := ask(t, "GET", url+"/api/v1/agents/netchecker-agent-x", ""); a.status != 200 || a.body != string(c.records[agentX].JSON) {
-		t.Errorf("%d %s", a.status, a.body)
+	want := string(report.AppendShown(nil, &c.records[agentX].Record))
+	if a := ask(t, "GET", url+"/api/v1/agents/netchecker-agent-x", ""); a.status != 200 || a.body != want {
+		t.Errorf("%d %s, want %s", a.status, a.body, want)
+	}
+}
+
+func TestWhatIsStoredIsNotWhatIsShown(t *testing.T) {
+	c := newCluster(agentX)
+	url := c.serve(t)
+	post(t, url, "netchecker-agent-x", `{"report_interval":15,"podname":"netchecker-agent-x","pod_uid":"u1","boot_id":"00112233aabbccdd"}`)
+	if rec := c.records[agentX]; rec == nil || rec.UID != "u1" || rec.BootID != "00112233aabbccdd" {
+		t.Fatalf("stored is %+v", rec)
+	}
+	for _, path := range []string{"/api/v1/agents/", "/api/v1/agents/netchecker-agent-x"} {
+		a := ask(t, "GET", url+path, "")
+		if a.status != 200 || !strings.Contains(a.body, `"podname":"netchecker-agent-x"`) || strings.Contains(a.body, "uid") || strings.Contains(a.body, "00112233aabbccdd") {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
 	}
 }
 
@@ -308,7 +328,7 @@ func TestNothingIsShownBeforeAnythingWasRead(t *testing.T) {
 		spoil(c)
 		url := c.serve(t)
 		for _, path := range []string{"/api/v1/agents/", "/api/v1/agents/p", "/api/v1/connectivity_check"} {
-			if a := ask(t, "GET", url+path, ""); a.status != 503 || !strings.HasPrefix(a.body, judge.UnknownHead) {
+			if a := ask(t, "GET", url+path, ""); a.status != 503 || !strings.HasPrefix(a.body, unknownHead) {
 				t.Errorf("%s was never read: %s answers %d %s", name, path, a.status, a.body)
 			}
 		}

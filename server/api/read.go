@@ -26,17 +26,21 @@ func (s *server) check(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	a := s.Verdicts.Snapshot().Check(startingOK)
+	to := s.answers.to(s.Snapshots.Snapshot())
+	a := to.strict
+	if startingOK {
+		a = to.lenient
+	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	if a.Status == http.StatusServiceUnavailable {
-		plain(w, a.Status, string(a.Body))
+	if a.status == http.StatusServiceUnavailable {
+		plain(w, a.status, string(a.body))
 		return
 	}
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
-	w.WriteHeader(a.Status)
-	_, _ = w.Write(a.Body)
+	h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body)
 }
 
 // toAgents sends who forgot the slash to the list.
@@ -50,19 +54,26 @@ func known(w http.ResponseWriter, snap *judge.Snapshot) bool {
 	if snap.List != nil && snap.Loaded {
 		return true
 	}
-	plain(w, http.StatusServiceUnavailable, judge.UnknownHead+snap.Unknown)
+	plain(w, http.StatusServiceUnavailable, unknownHead+whyUnknown(snap))
 	return false
 }
 
-// agents writes all records in one object, by their pods' names.
+// flushAt is how much of an answer is kept before it is sent, in bytes, and
+// largeEntry what most records fit into.
+const (
+	flushAt    = 48 << 10
+	largeEntry = 16 << 10
+)
+
+// agents writes all records in one object, by their pods' names. However many there
+// are, it keeps little more than one of them.
 func (s *server) agents(w http.ResponseWriter, _ *http.Request) {
-	snap := s.Verdicts.Snapshot()
+	snap := s.Snapshots.Snapshot()
 	if !known(w, snap) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	const flushAt = 48 << 10
-	buf := make([]byte, 0, flushAt+16<<10)
+	buf := make([]byte, 0, flushAt+largeEntry)
 	separator := byte('{')
 	for i, rec := range snap.Records {
 		if rec == nil {
@@ -71,7 +82,7 @@ func (s *server) agents(w http.ResponseWriter, _ *http.Request) {
 		buf = append(buf, separator)
 		separator = ','
 		buf = report.AppendString(buf, snap.List.DisplayName(i))
-		buf = append(append(buf, ':'), rec.JSON...)
+		buf = report.AppendShown(append(buf, ':'), &rec.Record)
 		if len(buf) >= flushAt {
 			if _, err := w.Write(buf); err != nil {
 				return
@@ -87,7 +98,7 @@ func (s *server) agents(w http.ResponseWriter, _ *http.Request) {
 
 // agent writes one record.
 func (s *server) agent(w http.ResponseWriter, r *http.Request) {
-	snap := s.Verdicts.Snapshot()
+	snap := s.Snapshots.Snapshot()
 	name := mux.Vars(r)["name"]
 	if !known(w, snap) {
 		return
@@ -100,7 +111,7 @@ func (s *server) agent(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusNotFound, "There is no such entry in the agent cache")
 	default:
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(rec.JSON)
+		_, _ = w.Write(report.AppendShown(nil, &rec.Record))
 	}
 }
 

@@ -3,6 +3,8 @@ package evaluate
 import (
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/server/fleet"
 )
 
 const (
@@ -17,13 +19,12 @@ func ago(d time.Duration) time.Time { return t0.Add(-d) }
 
 func TestStateOfFollowsItsTruthTable(t *testing.T) {
 	const i = 15 * s
-	listened := func(d time.Duration) Ear { return Ear{Now: t0, AsOf: t0, Since: ago(d), Steady: ago(d), Grace: grace} }
-	gapEnded := func(d time.Duration) Ear {
-		return Ear{Now: t0, AsOf: t0, Since: ago(time.Hour), Steady: ago(d), Grace: grace}
+	listening := func(asOf, since, unbroken time.Duration) Listening {
+		return Listening{Freshness: fleet.Freshness{AsOf: ago(asOf), Since: ago(since), Unbroken: ago(unbroken)}, Now: t0, Grace: grace}
 	}
-	silentFor := func(d time.Duration) Ear {
-		return Ear{Now: t0, AsOf: ago(d), Since: ago(time.Hour), Steady: ago(time.Hour), Grace: grace}
-	}
+	listened := func(d time.Duration) Listening { return listening(0, d, d) }
+	gapEnded := func(d time.Duration) Listening { return listening(0, time.Hour, d) }
+	silentFor := func(d time.Duration) Listening { return listening(d, time.Hour, time.Hour) }
 	stored := func(age time.Duration) Evidence {
 		return Evidence{Stored: true, Heard: ago(age), Interval: i, FirstSeen: ago(3 * time.Hour)}
 	}
@@ -33,16 +34,20 @@ func TestStateOfFollowsItsTruthTable(t *testing.T) {
 		e.Stored = false
 		return e
 	}
+	read := func(e Evidence) Evidence {
+		e.Read = true
+		return e
+	}
 	going := func(e Evidence, since time.Duration) Evidence {
 		e.GoingSince = ago(since)
 		return e
 	}
 	for _, row := range []struct {
-		name  string
-		e     Evidence
-		ear   Ear
-		want  State
-		fresh bool
+		name   string
+		e      Evidence
+		listen Listening
+		want   State
+		fresh  bool
 	}{
 		{"a report just learned of", stored(0), listened(time.Hour), Reporting, true},
 		{"a report exactly two intervals old", stored(2 * i), listened(time.Hour), Reporting, true},
@@ -64,6 +69,15 @@ func TestStateOfFollowsItsTruthTable(t *testing.T) {
 		{"a report that was old before the store fell silent", stored(80 * s), silentFor(40 * s), Outdated, false},
 		{"no report from an old pod, and a short gap has just ended", silent(time.Hour), gapEnded(0), Absent, false},
 
+		{"a report that was there when the server began", read(stored(0)), listened(0), Reporting, false},
+		{"such a report read exactly two intervals ago", read(stored(2 * i)), listened(2 * i), Reporting, false},
+		{"such a report read more than two intervals ago", read(stored(2*i + 1)), listened(2*i + 1), Outdated, false},
+		{"the same, and the server has listened for a little less", read(stored(2*i + 1)), listened(2*i - 1), Reporting, false},
+		{"such a report that left the store within two intervals", read(expired(2 * i)), listened(2 * i), Reporting, false},
+		{"such a report that left the store later", read(expired(2*i + 1)), listened(2*i + 1), Starting, false},
+		{"the same after the grace", read(expired(grace)), listened(grace), Absent, false},
+		{"such a report, from a node that is going since", going(read(stored(3*i)), 3*i-1), listened(3 * i), Planned, false},
+
 		{"reporting from a cordoned node", going(stored(i), time.Minute), listened(time.Hour), Reporting, true},
 		{"silent since after its node was marked", going(stored(5*time.Minute), 6*time.Minute), listened(time.Hour), Planned, false},
 		{"the same after its report left the store", going(expired(50*time.Minute), 51*time.Minute), listened(2 * time.Hour), Planned, false},
@@ -74,36 +88,50 @@ func TestStateOfFollowsItsTruthTable(t *testing.T) {
 		{"never heard, on a node that was going when the pod was first seen", going(silent(30*time.Minute), 30*time.Minute), listened(time.Hour), Planned, false},
 		{"never heard for more than an hour on such a node", going(silent(61*time.Minute), 62*time.Minute), listened(2 * time.Hour), Absent, false},
 	} {
-		if got, fresh := StateOf(row.e, row.ear); got != row.want || fresh != row.fresh {
+		if got, fresh := StateOf(row.e, row.listen); got != row.want || fresh != row.fresh {
 			t.Errorf("%s: %v (fresh %v), want %v (fresh %v)", row.name, got, fresh, row.want, row.fresh)
 		}
 	}
 }
 
-func TestOutcomeNeedsSomebodyHeardAndNobodyToBlame(t *testing.T) {
+func TestVerdictNeedsSomebodyHeardAndNobodyToBlame(t *testing.T) {
 	for _, row := range []struct {
 		name       string
-		tally      Tally
-		strict     Outcome
-		startingOK Outcome
+		summary    Summary
+		strict     Verdict
+		startingOK Verdict
 	}{
-		{"all report", Tally{Of: [States]int{Reporting: 6}, Fresh: 6}, OK, OK},
-		{"one is outdated", Tally{Of: [States]int{Reporting: 5, Outdated: 1}, Fresh: 5}, Failing, Failing},
-		{"one is absent", Tally{Of: [States]int{Reporting: 5, Absent: 1}, Fresh: 5}, Failing, Failing},
-		{"all are absent", Tally{Of: [States]int{Absent: 6}}, Failing, Failing},
-		{"one is starting", Tally{Of: [States]int{Reporting: 5, Starting: 1}, Fresh: 5}, Failing, OK},
-		{"one is planned", Tally{Of: [States]int{Reporting: 5, Planned: 1}, Fresh: 5}, OK, OK},
-		{"nobody was heard: all are starting", Tally{Of: [States]int{Starting: 6}}, Failing, CannotKnow},
-		{"nobody was heard: all are planned", Tally{Of: [States]int{Planned: 6}}, CannotKnow, CannotKnow},
-		{"nobody was heard since the server listens again", Tally{Of: [States]int{Reporting: 6}}, CannotKnow, CannotKnow},
-		{"one was heard since the server listens again", Tally{Of: [States]int{Reporting: 6}, Fresh: 1}, OK, OK},
-		{"nobody is expected", Tally{}, CannotKnow, CannotKnow},
+		{"all report", Summary{Of: [States]int{Reporting: 6}, Fresh: 6}, OK, OK},
+		{"one is outdated", Summary{Of: [States]int{Reporting: 5, Outdated: 1}, Fresh: 5}, Failing, Failing},
+		{"one is absent", Summary{Of: [States]int{Reporting: 5, Absent: 1}, Fresh: 5}, Failing, Failing},
+		{"all are absent", Summary{Of: [States]int{Absent: 6}}, Failing, Failing},
+		{"one is starting", Summary{Of: [States]int{Reporting: 5, Starting: 1}, Fresh: 5}, Failing, OK},
+		{"one is planned", Summary{Of: [States]int{Reporting: 5, Planned: 1}, Fresh: 5}, OK, OK},
+		{"nobody was heard: all are starting", Summary{Of: [States]int{Starting: 6}}, Failing, CannotKnow},
+		{"nobody was heard: all are planned", Summary{Of: [States]int{Planned: 6}}, CannotKnow, CannotKnow},
+		{"nobody was heard since the server listens again", Summary{Of: [States]int{Reporting: 6}}, CannotKnow, CannotKnow},
+		{"one was heard since the server listens again", Summary{Of: [States]int{Reporting: 6}, Fresh: 1}, OK, OK},
+		{"nobody was heard since the start", Summary{Of: [States]int{Reporting: 6}, Read: 6}, CannotKnow, CannotKnow},
+		{"one was heard since the start", Summary{Of: [States]int{Reporting: 6}, Fresh: 1, Read: 5}, OK, OK},
+		{"nobody was heard since the start, and one is overdue", Summary{Of: [States]int{Reporting: 5, Outdated: 1}, Read: 5}, Failing, Failing},
+		{"nobody is expected", Summary{}, CannotKnow, CannotKnow},
 	} {
-		if got := row.tally.Outcome(false); got != row.strict {
+		if got := row.summary.Verdict(false); got != row.strict {
 			t.Errorf("%s: %v, want %v", row.name, got, row.strict)
 		}
-		if got := row.tally.Outcome(true); got != row.startingOK {
+		if got := row.summary.Verdict(true); got != row.startingOK {
 			t.Errorf("%s, starting=ok: %v, want %v", row.name, got, row.startingOK)
 		}
+	}
+}
+
+func TestSummaryTellsWhoWasHeardFromWhoWasOnlyRead(t *testing.T) {
+	var s Summary
+	s.Add(Evidence{}, Reporting, true)
+	s.Add(Evidence{Read: true}, Reporting, false)
+	s.Add(Evidence{}, Reporting, false)
+	s.Add(Evidence{Read: true}, Outdated, false)
+	if want := (Summary{Of: [States]int{Reporting: 3, Outdated: 1}, Fresh: 1, Read: 1}); s != want {
+		t.Errorf("%+v, want %+v", s, want)
 	}
 }

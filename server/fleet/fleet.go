@@ -147,8 +147,6 @@ func (l *List) DisplayName(i int) string {
 type Record struct {
 	Key
 	report.Record
-	// JSON is the record as the API gives it back, and as it is stored.
-	JSON []byte
 	// Learned is when this server learned of the report.
 	Learned time.Time
 	// Read says that the report was there when this server read the store, so that

@@ -1,6 +1,6 @@
-// Package judge turns records, pods and nodes into one immutable Snapshot that
-// all readers share, so that the check, the metrics and the list of agents can
-// never disagree, and a reader costs nothing but the bytes of its answer.
+// Package judge turns records, pods and nodes into one immutable Snapshot of facts
+// that all readers share, so that the check, the metrics and the list of agents can
+// never disagree, and a reader finds everything there already.
 //
 // A Snapshot is made when a report or the list of pods changed, and twice a
 // second otherwise, because states change with time alone. It is never made more
@@ -22,9 +22,9 @@ type Store interface {
 	Get(fleet.Key) *fleet.Record
 	// EachUnlisted calls f with every record under an unlisted key.
 	EachUnlisted(f func(*fleet.Record))
-	// Currency says how current the view is.
-	Currency() fleet.Currency
-	// Changed is signalled when the view or its currency changed.
+	// Freshness says how current the view is.
+	Freshness() fleet.Freshness
+	// Changed is closed when the view or its freshness changes after this call.
 	Changed() <-chan struct{}
 	// Trouble says in a few words why the view is not current, or "".
 	Trouble() string
@@ -36,7 +36,7 @@ type Pods interface {
 	List() *fleet.List
 	// AsOf is when the list was last known to be current; zero: never.
 	AsOf() time.Time
-	// Changed is closed as the next List is there.
+	// Changed is closed when the list changes after this call.
 	Changed() <-chan struct{}
 	// Trouble says in a few words why the list is not current, or "".
 	Trouble() string
@@ -48,8 +48,6 @@ type Config struct {
 	Pods  Pods
 	// BlindAfter is how old the store's view may be before nothing can be known.
 	BlindAfter time.Duration
-	// StaleAfter is how old the list of pods may be before answers say so.
-	StaleAfter time.Duration
 	// Grace is how long an agent may take to report for the first time.
 	Grace time.Duration
 	Now   func() time.Time
@@ -80,20 +78,20 @@ const (
 // Run makes Snapshots until ctx ends. beat is called at each turn.
 func (j *Judge) Run(ctx context.Context, beat func()) {
 	for {
-		pods := j.cfg.Pods.Changed()
+		// Taken before, so that no change falls between the look and the wait.
+		store, pods := j.cfg.Store.Changed(), j.cfg.Pods.Changed()
 		s := j.build()
 		j.last.Store(s)
 		beat()
-		if !j.wait(ctx, min(max(shortest, share*s.Cost), longest), pods) {
+		if !pause(ctx, min(max(shortest, share*s.Cost), longest), store, pods) {
 			return
 		}
 	}
 }
 
-// wait waits for the pause, and then for a change of the store or of the pods, no
-// longer than longest in all.
-func (j *Judge) wait(ctx context.Context, pause time.Duration, pods <-chan struct{}) bool {
-	first, last := time.NewTimer(pause), time.NewTimer(longest)
+// pause waits for least, and then for a change, no longer than longest in all.
+func pause(ctx context.Context, least time.Duration, store, pods <-chan struct{}) bool {
+	first, last := time.NewTimer(least), time.NewTimer(longest)
 	defer first.Stop()
 	defer last.Stop()
 	select {
@@ -105,7 +103,7 @@ func (j *Judge) wait(ctx context.Context, pause time.Duration, pods <-chan struc
 	case <-ctx.Done():
 		return false
 	case <-last.C:
-	case <-j.cfg.Store.Changed():
+	case <-store:
 	case <-pods:
 	}
 	return true
@@ -116,7 +114,7 @@ func (j *Judge) wait(ctx context.Context, pause time.Duration, pods <-chan struc
 func (j *Judge) Snapshot() *Snapshot {
 	s := j.last.Load()
 	if age := j.cfg.Now().Sub(s.At); age > j.cfg.BlindAfter+longest {
-		return s.blind(j.cfg.Now(), "the newest verdict is "+seconds(age)+" old, because the server's own loop stands still")
+		return s.blind(age)
 	}
 	return s
 }

@@ -3,13 +3,13 @@ package judge
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/server/evaluate"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/test/testmain"
@@ -28,13 +28,13 @@ type world struct {
 	since     time.Time
 	revision  int64
 	trouble   string
-	changed   chan struct{}
+	changed   wait.Broadcast
 }
 
 // newWorld has been watched for an hour and expects nobody.
 func newWorld(names ...string) *world {
 	now := time.Now()
-	w := &world{t: now, records: map[fleet.Key]*fleet.Record{}, currentAt: now, since: now.Add(-time.Hour), changed: make(chan struct{}, 1)}
+	w := &world{t: now, records: map[fleet.Key]*fleet.Record{}, currentAt: now, since: now.Add(-time.Hour)}
 	w.expect(now.Add(-time.Hour), names...)
 	return w
 }
@@ -86,10 +86,10 @@ func (s storeOf) EachUnlisted(f func(*fleet.Record)) {
 		}
 	}
 }
-func (s storeOf) Currency() fleet.Currency {
-	return fleet.Currency{AsOf: s.currentAt, Since: s.since, Steady: s.since}
+func (s storeOf) Freshness() fleet.Freshness {
+	return fleet.Freshness{AsOf: s.currentAt, Since: s.since, Unbroken: s.since}
 }
-func (s storeOf) Changed() <-chan struct{} { return s.changed }
+func (s storeOf) Changed() <-chan struct{} { return s.changed.Next() }
 func (s storeOf) Trouble() string          { return s.trouble }
 
 type podsOf struct{ *world }
@@ -100,74 +100,60 @@ func (p podsOf) Changed() <-chan struct{} { return nil }
 func (p podsOf) Trouble() string          { return p.trouble }
 
 func (w *world) judge() *Judge {
-	return New(Config{Store: storeOf{w}, Pods: podsOf{w}, BlindAfter: 5 * time.Second, StaleAfter: 30 * time.Second, Grace: 2 * time.Minute, Now: w.now})
+	return New(Config{Store: storeOf{w}, Pods: podsOf{w}, BlindAfter: 5 * time.Second, Grace: 2 * time.Minute, Now: w.now})
 }
 
-// answer is the newest verdict as HTTP would tell it.
-func (w *world) answer(startingOK bool) string {
-	a := w.judge().Snapshot().Check(startingOK)
-	return fmt.Sprintf("%d %s", a.Status, a.Body)
+// anew has j judge this moment.
+func anew(j *Judge) *Snapshot {
+	j.last.Store(j.build())
+	return j.Snapshot()
 }
 
-func wantAnswer(t *testing.T, got, want string) {
+// told is a Snapshot in a line: both verdicts, and each agent's state.
+func told(s *Snapshot) string {
+	text := s.Verdict(false).String()
+	if lenient := s.Verdict(true); lenient != s.Verdict(false) {
+		text += ", or " + lenient.String()
+	}
+	for i, state := range s.States {
+		text += fmt.Sprintf("; %s %v", s.List.DisplayName(i), state)
+	}
+	return text
+}
+
+func wantTold(t *testing.T, s *Snapshot, want string) {
 	t.Helper()
-	if got != want {
-		t.Errorf("answered %s\n    want %s", got, want)
+	if got := told(s); got != want {
+		t.Errorf("it is told %q, want %q", got, want)
 	}
 }
 
-func TestAllWellIsTheContractsText(t *testing.T) {
-	w := newWorld("a", "b", "c", "d", "e", "f")
-	for _, a := range w.list.Agents {
-		w.hear(a.Key)
-	}
-	wantAnswer(t, w.answer(false), `200 {"Message":"All 6 pods successfully reported back to the server","Absent":null,"Outdated":null}`)
-}
-
-func TestAbsentAndOutdatedAreNamed(t *testing.T) {
-	w := newWorld("well", "p", "q")
+func TestWhoReportsIsToldFromWhoIsAbsentAndWhoIsOutdated(t *testing.T) {
+	w := newWorld("p", "q", "well")
 	w.hear(key("q"))
 	w.pass(31 * time.Second)
 	w.hear(key("well"))
-	wantAnswer(t, w.answer(false), `400 {"Message":"Connectivity check fails. Reason: there are absent or outdated pods; look up the payload","Absent":["p"],"Outdated":["q"]}`)
-}
-
-func TestOneAbsentPodIsTheContractsText(t *testing.T) {
-	w := newWorld("p", "q")
+	s := w.judge().Snapshot()
+	wantTold(t, s, "failing; p absent; q outdated; well reporting")
+	if want := []Failing{{0, time.Minute}, {1, 15 * time.Second}}; !slices.Equal(s.Failing, want) {
+		t.Errorf("failing are %v, want %v", s.Failing, want)
+	}
+	w.hear(key("p"))
 	w.hear(key("q"))
-	wantAnswer(t, w.answer(false), `400 {"Message":"Connectivity check fails. Reason: there are absent or outdated pods; look up the payload","Absent":["p"],"Outdated":null}`)
+	wantTold(t, w.judge().Snapshot(), "ok; p reporting; q reporting; well reporting")
 }
 
-func TestStartingIsAbsentUnlessAskedOtherwise(t *testing.T) {
+func TestStartingFailsUnlessAskedOtherwise(t *testing.T) {
 	w := newWorld("old")
 	w.hear(key("old"))
 	w.expect(w.t, "old", "young")
-	wantAnswer(t, w.answer(false), `400 {"Message":"Connectivity check fails. Reason: there are absent or outdated pods; look up the payload","Absent":["young"],"Outdated":null,"Starting":["young"]}`)
-	wantAnswer(t, w.answer(true), `200 {"Message":"All 1 pods successfully reported back to the server","Absent":null,"Outdated":null,"Starting":["young"]}`)
+	wantTold(t, w.judge().Snapshot(), "failing, or ok; old reporting; young starting")
 	w.pass(2 * time.Minute)
 	w.hear(key("old"))
-	const absent = `400 {"Message":"Connectivity check fails. Reason: there are absent or outdated pods; look up the payload","Absent":["young"],"Outdated":null}`
-	wantAnswer(t, w.answer(false), absent)
-	wantAnswer(t, w.answer(true), absent)
+	wantTold(t, w.judge().Snapshot(), "failing; old reporting; young absent")
 }
 
-func TestAbsentAndStartingAreListedTogetherInOrder(t *testing.T) {
-	w := newWorld("a", "c", "well")
-	w.hear(key("well"))
-	list := w.list
-	w.expect(w.t, "a", "b", "c", "d", "well")
-	for i := range w.list.Agents {
-		for _, had := range list.Agents {
-			if had.Key == w.list.Agents[i].Key {
-				w.list.Agents[i].FirstSeen = had.FirstSeen
-			}
-		}
-	}
-	wantAnswer(t, w.answer(false), `400 {"Message":"Connectivity check fails. Reason: there are absent or outdated pods; look up the payload","Absent":["a","b","c","d"],"Outdated":null,"Starting":["b","d"]}`)
-	wantAnswer(t, w.answer(true), `400 {"Message":"Connectivity check fails. Reason: there are absent or outdated pods; look up the payload","Absent":["a","c"],"Outdated":null,"Starting":["b","d"]}`)
-}
-
-func TestPlannedFailsNothingAndIsNotCounted(t *testing.T) {
+func TestPlannedFailsNothing(t *testing.T) {
 	w := newWorld("a", "b")
 	w.hear(key("a"))
 	w.hear(key("b"))
@@ -175,41 +161,33 @@ func TestPlannedFailsNothingAndIsNotCounted(t *testing.T) {
 	j := w.judge()
 	w.pass(35 * time.Second)
 	w.hear(key("a"))
-	j.last.Store(j.build())
-	const planned = `{"Message":"All 1 pods successfully reported back to the server","Absent":null,"Outdated":null,"Planned":["b"]}`
-	if a := j.Snapshot().Check(false); a.Status != http.StatusOK || string(a.Body) != planned {
-		t.Errorf("%d %s\nwant 200 %s", a.Status, a.Body, planned)
-	}
+	wantTold(t, anew(j), "ok; a reporting; b planned")
 	delete(w.records, key("b")) // its time in the store is up
 	w.pass(15 * time.Second)
 	w.hear(key("a"))
-	j.last.Store(j.build())
-	if a := j.Snapshot().Check(false); a.Status != http.StatusOK || string(a.Body) != planned {
-		t.Errorf("after its report expired: %d %s", a.Status, a.Body)
-	}
+	wantTold(t, anew(j), "ok; a reporting; b planned")
 }
 
-func TestCannotKnowIsNeitherJSONNorHealth(t *testing.T) {
-	const head = "503 Error occurred while checking the agents. Details: "
+func TestWhatCannotBeKnownHasACause(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		with func(*world)
-		want string
+		want Unknown
 	}{
-		{"etcd was never read", func(w *world) { w.currentAt = time.Time{}; w.trouble = "connection refused" }, "the reports in etcd were never read: connection refused"},
-		{"etcd is silent for longer than -ping-timeout", func(w *world) { w.currentAt = w.t.Add(-12 * time.Second); w.trouble = "no answer" }, "etcd has not answered for 12s: no answer"},
-		{"the pod list was never read", func(w *world) { w.list = nil; w.trouble = "forbidden" }, "the list of agent pods was never read: forbidden"},
-		{"no agent pod exists", func(w *world) { w.list.Agents = nil }, "no agent pod exists, so nobody can report (a made-up list)"},
-		{"nobody was heard since the server listens again", func(w *world) {
-			w.hear(key("a"))
-			w.pass(time.Hour)
-			w.since = w.t
-		}, "no agent was heard since the server began to listen, and it is too early to blame any"},
+		{"etcd was never read", func(w *world) { w.currentAt = time.Time{}; w.trouble = "connection refused" }, Unknown{StoreUnread, 0, "connection refused"}},
+		{"etcd is silent for longer than -ping-timeout", func(w *world) { w.currentAt = w.t.Add(-12 * time.Second); w.trouble = "no answer" }, Unknown{StoreSilent, 12 * time.Second, "no answer"}},
+		{"etcd has only just answered again", func(w *world) { w.since = time.Time{} }, Unknown{Cause: StoreJustBack}},
+		{"the pod list was never read", func(w *world) { w.list = nil; w.trouble = "forbidden" }, Unknown{ListUnread, 0, "forbidden"}},
+		{"no agent pod exists", func(w *world) { w.list.Agents = nil }, Unknown{Cause: NobodyExpected}},
 	} {
 		w := newWorld("a")
+		w.hear(key("a"))
 		row.with(w)
-		wantAnswer(t, w.answer(false), head+row.want)
-		wantAnswer(t, w.answer(true), head+row.want)
+		s := w.judge().Snapshot()
+		wantTold(t, s, "cannot_know")
+		if s.Unknown != row.want {
+			t.Errorf("%s: %+v, want %+v", row.name, s.Unknown, row.want)
+		}
 	}
 }
 
@@ -217,7 +195,7 @@ func TestEtcdSilentForLessThanThePingTimeoutChangesNothing(t *testing.T) {
 	w := newWorld("a")
 	w.hear(key("a"))
 	w.currentAt = w.t.Add(-4 * time.Second)
-	wantAnswer(t, w.answer(false), `200 {"Message":"All 1 pods successfully reported back to the server","Absent":null,"Outdated":null}`)
+	wantTold(t, w.judge().Snapshot(), "ok; a reporting")
 }
 
 func TestAnAgentIsNotOutdatedBecauseEtcdWasAway(t *testing.T) {
@@ -226,19 +204,24 @@ func TestAnAgentIsNotOutdatedBecauseEtcdWasAway(t *testing.T) {
 	w.hear(key("b"))
 	w.pass(10 * time.Minute)
 	w.since = w.t // etcd answers again
+	wantTold(t, w.judge().Snapshot(), "cannot_know; a reporting; b reporting")
 	w.pass(5 * time.Second)
 	w.hear(key("a"))
-	wantAnswer(t, w.answer(false), `200 {"Message":"All 2 pods successfully reported back to the server","Absent":null,"Outdated":null}`)
+	wantTold(t, w.judge().Snapshot(), "ok; a reporting; b reporting")
 	w.pass(26 * time.Second)
 	w.hear(key("a"))
-	wantAnswer(t, w.answer(false), `400 {"Message":"Connectivity check fails. Reason: there are absent or outdated pods; look up the payload","Absent":null,"Outdated":["b"]}`)
+	wantTold(t, w.judge().Snapshot(), "failing; a reporting; b outdated")
 }
 
 func TestTheAPIServerBeingAwayLeavesTheVerdictAndTellsTheListsAge(t *testing.T) {
 	w := newWorld("a")
 	w.hear(key("a"))
 	w.listAsOf = w.t.Add(-90 * time.Second)
-	wantAnswer(t, w.answer(false), `200 {"Message":"All 1 pods successfully reported back to the server","Absent":null,"Outdated":null,"PodListAgeSeconds":90}`)
+	s := w.judge().Snapshot()
+	wantTold(t, s, "ok; a reporting")
+	if s.ListAge != 90*time.Second {
+		t.Errorf("the list is %v old, want 90s", s.ListAge)
+	}
 }
 
 func TestAReportThatCameBeforeItsPodWasListedIsShownOnceItIs(t *testing.T) {
@@ -247,15 +230,12 @@ func TestAReportThatCameBeforeItsPodWasListedIsShownOnceItIs(t *testing.T) {
 	w.hear(fleet.UnlistedKey("", "late"))
 	w.hear(fleet.UnlistedKey("default", "later"))
 	j := w.judge()
-	if s := j.Snapshot(); len(s.Records) != 1 || s.Tally.Of[evaluate.Reporting] != 1 {
-		t.Errorf("strangers are in the verdict: %v", s)
+	if s := j.Snapshot(); len(s.Records) != 1 || s.Summary.Of[evaluate.Reporting] != 1 {
+		t.Errorf("strangers are in the verdict: %s", told(s))
 	}
 	w.expect(w.t, "a", "late", "later")
-	j.last.Store(j.build())
-	s := j.Snapshot()
-	if s.Tally.Of[evaluate.Reporting] != 3 {
-		t.Errorf("%v, want 3 reporting", s)
-	}
+	s := anew(j)
+	wantTold(t, s, "ok; a reporting; late reporting; later reporting")
 	labels := map[fleet.Key]string{}
 	for k, label := range s.Keys() {
 		labels[k] = label
@@ -281,45 +261,69 @@ func TestTheNewestReportCountsWhateverItsUptimeOrDates(t *testing.T) {
 	}
 }
 
-func TestAVerdictThatTheLoopDoesNotRenewIsNotBelieved(t *testing.T) {
+func TestASnapshotThatTheLoopDoesNotRenewIsNotBelieved(t *testing.T) {
 	w := newWorld("a")
 	w.hear(key("a"))
 	j := w.judge()
 	w.pass(20 * time.Second)
-	a := j.Snapshot().Check(false)
-	const want = "Error occurred while checking the agents. Details: the newest verdict is 20s old, because the server's own loop stands still"
-	if a.Status != http.StatusServiceUnavailable || string(a.Body) != want {
-		t.Errorf("%d %s", a.Status, a.Body)
+	s := j.Snapshot()
+	wantTold(t, s, "cannot_know")
+	if want := (Unknown{Cause: LoopStuck, For: 20 * time.Second}); s.Unknown != want || s.ListAge != 20*time.Second {
+		t.Errorf("%+v with a list %v old, want %+v, 20s", s.Unknown, s.ListAge, want)
 	}
 }
 
-func TestRunShowsAChangeWithinASecondAndEnds(t *testing.T) {
-	w := newWorld("a")
-	j := New(Config{Store: storeOf{w}, Pods: podsOf{w}, BlindAfter: time.Hour, Grace: 2 * time.Minute, Now: w.now})
-	ctx, cancel := context.WithCancel(t.Context())
-	var beats atomic.Int64
-	var wg sync.WaitGroup
-	wg.Go(func() { j.Run(ctx, func() { beats.Add(1) }) })
-	defer wg.Wait()
-	defer cancel()
-	for range 3 {
-		time.Sleep(150 * time.Millisecond)
-		w.mu.Lock()
-		w.hear(key("a"))
-		revision := w.revision
-		w.mu.Unlock()
-		changed := time.Now()
-		w.changed <- struct{}{}
-		for j.Snapshot().Records[0] == nil || j.Snapshot().Records[0].Revision != revision {
-			if time.Since(changed) > time.Second {
-				t.Fatal("the change is not shown within a second")
-			}
-			time.Sleep(time.Millisecond)
+// meddled is a store in which something happens while it is looked at.
+type meddled struct {
+	storeOf
+	during func()
+}
+
+func (m meddled) EachUnlisted(f func(*fleet.Record)) {
+	m.storeOf.EachUnlisted(f)
+	m.during()
+}
+
+func TestRunShowsAChangeAtOnceAlsoOneThatComesWhileItLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("a")
+		report := func() {
+			w.mu.Lock()
+			w.hear(key("a"))
+			w.mu.Unlock()
+			w.changed.Send()
 		}
-	}
-	if beats.Load() < 3 {
-		t.Errorf("the loop told %d beats", beats.Load())
-	}
+		looks := 0
+		during := func() {
+			if looks++; looks == 2 { // the first of Run
+				report()
+			}
+		}
+		j := New(Config{Store: meddled{storeOf{w}, during}, Pods: podsOf{w}, BlindAfter: time.Hour, Grace: 2 * time.Minute, Now: time.Now})
+		ctx, cancel := context.WithCancel(t.Context())
+		beats := 0
+		var wg sync.WaitGroup
+		wg.Go(func() { j.Run(ctx, func() { beats++ }) })
+		defer wg.Wait()
+		defer cancel()
+		wantShown := func(revision int64) {
+			t.Helper()
+			time.Sleep(shortest)
+			synctest.Wait()
+			if rec := j.Snapshot().Records[0]; rec == nil || rec.Revision != revision {
+				t.Errorf("%v after change %d, shown is %+v", shortest, revision, rec)
+			}
+		}
+		synctest.Wait()
+		wantShown(1)
+		report()
+		wantShown(2)
+		time.Sleep(10 * longest)
+		synctest.Wait()
+		if beats != 13 {
+			t.Errorf("with nothing to show, the loop told %d beats, want one each %v", beats, longest)
+		}
+	})
 }
 
 func TestASnapshotCostsLittle(t *testing.T) {

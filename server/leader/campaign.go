@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
+	"github.com/golang/glog"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/server/store"
 )
 
@@ -20,7 +21,7 @@ import (
 
 var errKeyDeleted = errors.New("its key in etcd was deleted")
 
-// campaign returns when this server leads. It notes meanwhile who does.
+// campaign returns when this server leads.
 func (e *Elector) campaign(ctx context.Context, session clientv3.LeaseID) (store.Fence, error) {
 	key := e.cfg.Prefix + strconv.FormatInt(int64(session), 16)
 	created, err := e.enter(ctx, key, session)
@@ -39,7 +40,7 @@ func (e *Elector) campaign(ctx context.Context, session clientv3.LeaseID) (store
 		case string(first.GetKey()) == key:
 			return store.Fence{Key: key, CreateRevision: created}, context.Cause(ctx)
 		}
-		e.set(false, string(first.GetValue()))
+		glog.V(1).Infof("Server %s leads.", first.GetValue())
 		if err := e.deletion(ctx, e.cfg.Prefix, revision+1); err != nil {
 			return store.Fence{}, err
 		}
@@ -118,10 +119,7 @@ func (e *Elector) guard(ctx context.Context, fence store.Fence, end context.Canc
 			err = e.deletion(ctx, fence.Key, revision+1)
 		}
 		if err != nil {
-			select {
-			case <-time.After(pauseBetween):
-			case <-ctx.Done():
-			}
+			wait.For(ctx, pauseBetween)
 		}
 	}
 }

@@ -1,5 +1,5 @@
 // Package leader elects one of the servers that share an etcd, for what must be
-// done by one alone: writing the counters' checkpoints and compacting.
+// done by one alone, and does it: a list of duties (duty.go), each at its own pace.
 //
 // The election is in etcd and not in Kubernetes, because every server has an
 // etcd, it needs no right in the cluster, and the leader's key fences what the
@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang/glog"
@@ -23,6 +24,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 
+	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/server/store"
 )
 
@@ -46,9 +48,7 @@ type Lead func(ctx context.Context, fence store.Fence) error
 type Elector struct {
 	cfg Config
 
-	mu      sync.Mutex
-	leading bool
-	name    string
+	leading atomic.Bool
 }
 
 // New returns an Elector that does nothing before Run.
@@ -60,19 +60,7 @@ func New(cfg Config) *Elector {
 }
 
 // Leading says whether this server leads, as far as it knows.
-func (e *Elector) Leading() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.leading
-}
-
-// Leader is the identity of the server that leads, or "" where none does or that
-// is not known.
-func (e *Elector) Leader() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.name
-}
+func (e *Elector) Leading() bool { return e.leading.Load() }
 
 const (
 	// callWithin bounds the calls of etcd that should be answered at once.
@@ -90,10 +78,7 @@ func (e *Elector) Run(ctx context.Context, lead Lead) error {
 		if err := e.session(ctx, lead); err != nil && ctx.Err() == nil {
 			glog.V(1).Infof("Electing a leader: %v", err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pauseBetween):
-		}
+		wait.For(ctx, pauseBetween)
 	}
 	return nil
 }
@@ -117,7 +102,6 @@ func (e *Elector) session(ctx context.Context, lead Lead) (err error) {
 		case <-within.Done():
 		}
 	})
-	defer e.set(false, "")
 	fence, err := e.campaign(within, session.Lease())
 	if err != nil {
 		return fmt.Errorf("campaigning: %w", err)
@@ -127,7 +111,8 @@ func (e *Elector) session(ctx context.Context, lead Lead) (err error) {
 }
 
 func (e *Elector) reign(ctx context.Context, fence store.Fence, lead Lead) error {
-	e.set(true, e.cfg.Identity)
+	e.leading.Store(true)
+	defer e.leading.Store(false)
 	glog.Infof("This server (%s) leads.", e.cfg.Identity)
 	err := lead(ctx, fence)
 	if cause := context.Cause(ctx); cause != nil {
@@ -171,10 +156,4 @@ func (e *Elector) revoke(ctx context.Context, id clientv3.LeaseID) error {
 		return fmt.Errorf("ending the session with etcd: %w", err)
 	}
 	return nil
-}
-
-func (e *Elector) set(leading bool, name string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.leading, e.name = leading, name
 }

@@ -28,14 +28,15 @@ import (
 	"github.com/netchecker/netchecker/server/tally"
 )
 
-// Verdicts gives the newest Snapshot, never nil.
-type Verdicts interface {
+// Snapshots gives the newest Snapshot, never nil.
+type Snapshots interface {
 	Snapshot() *judge.Snapshot
 }
 
-// Counter has the counters that survive a restart, by label.
+// Counter has the counters that survive a restart, by label. Reading them changes
+// nothing.
 type Counter interface {
-	Counts(agents iter.Seq2[fleet.Key, string]) map[string]tally.Counts
+	Counts(labels iter.Seq2[fleet.Key, string]) map[string]tally.Counts
 }
 
 // StoreStatus is the store's own health.
@@ -48,9 +49,9 @@ type StoreStatus struct {
 
 // Config is where the figures come from.
 type Config struct {
-	Verdicts Verdicts
-	Counter  Counter
-	Store    func() StoreStatus
+	Snapshots Snapshots
+	Counter   Counter
+	Store     func() StoreStatus
 	// Leading says whether this server is the one that writes the counters.
 	Leading func() bool
 	Now     func() time.Time
@@ -131,7 +132,7 @@ func (m *Metrics) Gather() ([]*dto.MetricFamily, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gathering the server's own metrics: %w", err)
 	}
-	s := m.cfg.Verdicts.Snapshot()
+	s := m.cfg.Snapshots.Snapshot()
 	for _, f := range agentFamilies(s, m.cfg.Counter.Counts(s.Keys())) {
 		if f != nil {
 			families = append(families, f)

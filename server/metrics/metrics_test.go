@@ -22,13 +22,13 @@ import (
 
 var now = time.Now()
 
-// verdict is one Snapshot, and counters that do not change.
-type verdict struct {
+// scene is one Snapshot, and counters that do not change.
+type scene struct {
 	*judge.Snapshot
 	counts map[string]tally.Counts
 }
 
-func (v *verdict) Counts(iter.Seq2[fleet.Key, string]) map[string]tally.Counts { return v.counts }
+func (v *scene) Counts(iter.Seq2[fleet.Key, string]) map[string]tally.Counts { return v.counts }
 
 type snapshots struct{ s *judge.Snapshot }
 
@@ -44,7 +44,7 @@ const ping = "http://netchecker-service:8081/api/v1/ping"
 
 // three has an agent that reports, one that is outdated on the host network, and
 // one that was never heard.
-func three() *verdict {
+func three() *scene {
 	agent := func(name, node string, n report.Network) fleet.Agent {
 		return fleet.Agent{Key: fleet.Key{Namespace: "default", Name: name}, Node: node, Network: n}
 	}
@@ -63,16 +63,16 @@ func three() *verdict {
 	for i := range s.List.Agents {
 		s.Labels = append(s.Labels, s.List.Agents[i].Label())
 	}
-	s.Tally.Add(evaluate.Reporting, true)
-	s.Tally.Add(evaluate.Outdated, false)
-	s.Tally.Add(evaluate.Absent, false)
-	return &verdict{s, map[string]tally.Counts{"n1-private_network": {Reports: 4}, "n1-host_network": {Reports: 1, Errors: 2}, "gone-host_network": {Reports: 9}}}
+	s.Summary.Add(evaluate.Evidence{}, evaluate.Reporting, true)
+	s.Summary.Add(evaluate.Evidence{}, evaluate.Outdated, false)
+	s.Summary.Add(evaluate.Evidence{}, evaluate.Absent, false)
+	return &scene{s, map[string]tally.Counts{"n1-private_network": {Reports: 4}, "n1-host_network": {Reports: 1, Errors: 2}, "gone-host_network": {Reports: 9}}}
 }
 
-func metricsOf(v *verdict) *Metrics {
+func metricsOf(v *scene) *Metrics {
 	m := New()
 	m.Watch(Config{
-		Verdicts: snapshots{v.Snapshot}, Counter: v,
+		Snapshots: snapshots{v.Snapshot}, Counter: v,
 		Store:   func() StoreStatus { return StoreStatus{ViewAge: 250 * time.Millisecond} },
 		Leading: func() bool { return true },
 		Now:     func() time.Time { return now },
@@ -188,7 +188,7 @@ netchecker_verdict{outcome="ok"} 0
 
 func TestWhileBlindNoAgentHasAStateAndTheVerdictIsCannotKnow(t *testing.T) {
 	v := three()
-	v.States, v.Unknown = nil, "etcd has not answered for 12s"
+	v.States, v.Unknown = nil, judge.Unknown{Cause: judge.StoreSilent, For: 12 * time.Second}
 	wantText(t, metricsOf(v), `
 # HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here.
 # TYPE netchecker_verdict gauge

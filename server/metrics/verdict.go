@@ -42,10 +42,10 @@ func (c *verdictCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	s := c.cfg.Verdicts.Snapshot()
-	holds := s.Outcome(true)
-	for o := evaluate.OK; o <= evaluate.CannotKnow; o++ {
-		gauge(verdictDesc, number(o == holds), o.String())
+	s := c.cfg.Snapshots.Snapshot()
+	holds := s.Verdict(true)
+	for v := evaluate.OK; v <= evaluate.CannotKnow; v++ {
+		gauge(verdictDesc, number(v == holds), v.String())
 	}
 	gauge(snapshotAge, c.cfg.Now().Sub(s.At).Seconds())
 	gauge(snapshotCost, s.Cost.Seconds())

@@ -33,7 +33,7 @@ func TestPutIsInEtcdWhenItIsAnswered(t *testing.T) {
 			t.Errorf("%s is %q, want %q", test.name, got, want)
 		}
 		eventually(t, "the view has it", func() bool { return s.Get(test.key) != nil })
-		if r := s.Get(test.key); r.Revision != revision || string(r.JSON) != string(value(test.key, 7)) || r.Uptime != 7 {
+		if r := s.Get(test.key); r.Revision != revision || r.Uptime != 7 || r.Read {
 			t.Errorf("the view has %+v, want revision %d", r, revision)
 		}
 	}

@@ -58,7 +58,7 @@ func NewReports(counters Counters, now func() time.Time) *Reports {
 		if err != nil {
 			return nil, err
 		}
-		return &fleet.Record{Key: key, Record: decoded, JSON: e.Value, Learned: now(), Read: e.Read, Revision: e.Revision}, nil
+		return &fleet.Record{Key: key, Record: decoded, Learned: now(), Read: e.Read, Revision: e.Revision}, nil
 	}
 	only := func(unlisted bool) func(string) (fleet.Key, bool) {
 		return func(s string) (fleet.Key, bool) {

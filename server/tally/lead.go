@@ -5,8 +5,6 @@ import (
 	"iter"
 	"time"
 
-	"github.com/golang/glog"
-
 	"github.com/netchecker/netchecker/server/fleet"
 )
 
@@ -19,19 +17,14 @@ type Failing struct {
 	Interval time.Duration
 }
 
-// Verdict is what the counters need of the judge's newest verdict.
-type Verdict struct {
+// Agents is what the counters need to know of the agents at one moment.
+type Agents struct {
 	// Known is false while the server is blind, when nothing counts.
 	Known bool
-	// Agents has the label that each key counts under.
-	Agents iter.Seq2[fleet.Key, string]
+	// Labels has the label that each key counts under.
+	Labels iter.Seq2[fleet.Key, string]
 	// Failing are those who fail.
 	Failing []Failing
-}
-
-// Judge says who fails now.
-type Judge interface {
-	Verdict() Verdict
 }
 
 // Saver writes checkpoints, while the leader leads. It is the store's.
@@ -40,57 +33,51 @@ type Saver interface {
 	Save(ctx context.Context, checkpoints map[string][]byte) error
 }
 
-// Pace says how often the leader does what. Zero values mean the defaults.
-type Pace struct {
-	// Look is how often the failures are counted, and written if there are new
-	// ones. Default 1 s.
-	Look time.Duration
-	// Write is how often all counters are written. Default 5 s.
-	Write time.Duration
-}
+// LookEvery is how often the leader should call Lead: how often failures are counted,
+// and written if there are new ones.
+const LookEvery = time.Second
+
+// writeEvery is how often all counters are written.
+const writeEvery = 5 * time.Second
 
 // forgetAfter is how long the counts of a label, or of a pod that was never
 // listed, are kept after it was last seen.
 const forgetAfter = time.Hour
 
-// Lead counts errors and writes checkpoints until ctx ends, and writes a last
-// one then. It is called when the store has told everything that an earlier
-// leader wrote.
-func (t *Tally) Lead(ctx context.Context, judge Judge, saver Saver, pace Pace) {
-	if pace.Look == 0 {
-		pace.Look = time.Second
+// Lead is a turn of the leader's: it counts errors, and writes checkpoints where that
+// is due. Its first call begins a reign, which Resign ends; the store has told
+// everything then that an earlier leader wrote.
+func (t *Tally) Lead(ctx context.Context, agents Agents, saver Saver) error {
+	if !t.isLeading() {
+		t.setLeading(true)
+		t.written, t.restUntil = time.Time{}, time.Time{}
 	}
-	if pace.Write == 0 {
-		pace.Write = 5 * time.Second
+	t.look(agents)
+	began := t.now()
+	if began.Before(t.restUntil) {
+		return nil
 	}
-	t.setLeading(true)
+	all := began.Sub(t.written) >= writeEvery
+	err := t.save(ctx, saver, all)
+	if err == nil && all {
+		t.written = began
+	}
+	// Writing takes a twentieth of the store's time at most, and still
+	// happens every 5 s.
+	t.restUntil = began.Add(min(20*t.now().Sub(began), writeEvery))
+	return err
+}
+
+// Resign ends a reign with a last checkpoint.
+func (t *Tally) Resign(ctx context.Context, saver Saver) error {
 	defer t.setLeading(false)
-	ticker := time.NewTicker(pace.Look)
-	defer ticker.Stop()
-	var written time.Time
-	var rest time.Duration
-	for {
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-			defer cancel()
-			t.save(last, saver, true)
-			return
-		case <-ticker.C:
-		}
-		t.look(judge.Verdict())
-		since := t.now().Sub(written)
-		if since < rest {
-			continue
-		}
-		began := t.now()
-		if all := since >= pace.Write; t.save(ctx, saver, all) && all {
-			written = began
-		}
-		// Writing takes a twentieth of the store's time at most, and still
-		// happens every 5 s.
-		rest = min(20*t.now().Sub(began), pace.Write)
-	}
+	return t.save(ctx, saver, true)
+}
+
+func (t *Tally) isLeading() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.leading
 }
 
 // setLeading begins or ends the reign. What an earlier one had due is void.
@@ -105,36 +92,35 @@ func (t *Tally) setLeading(on bool) {
 // takes in a request.
 const batchBytes = 512 << 10
 
-// save writes all shards, or those with new errors, and says whether it could.
-func (t *Tally) save(ctx context.Context, saver Saver, all bool) bool {
+// save writes all shards, or those with new errors.
+func (t *Tally) save(ctx context.Context, saver Saver, all bool) error {
 	revision := t.complete()
 	batch, size := map[string][]byte{}, 0
 	var done []func()
-	write := func() bool {
+	write := func() error {
 		if len(batch) == 0 {
-			return true
+			return nil
 		}
 		if err := saver.Save(ctx, batch); err != nil {
 			t.hurry()
-			if ctx.Err() == nil {
-				glog.Warningf("Writing the counters' checkpoint: %v", err)
-			}
-			return false
+			return err
 		}
 		for _, f := range done {
 			f()
 		}
 		clear(batch)
 		size, done = 0, done[:0]
-		return true
+		return nil
 	}
 	for i := range shards {
 		if !t.due(i, revision, all) {
 			continue
 		}
 		data, stored := t.encode(i, revision)
-		if size+len(data) > batchBytes && !write() {
-			return false
+		if size+len(data) > batchBytes {
+			if err := write(); err != nil {
+				return err
+			}
 		}
 		batch[shardName(i)] = data
 		size += len(data)
@@ -171,21 +157,21 @@ func (t *Tally) hurry() {
 }
 
 // look counts the errors that have come due, and lets go of what is gone.
-func (t *Tally) look(v Verdict) {
+func (t *Tally) look(agents Agents) {
 	now := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !v.Known {
+	if !agents.Known {
 		t.pause()
 		return
 	}
-	t.bind(v.Agents, now)
-	fails := make(map[fleet.Key]bool, len(v.Failing))
-	for _, f := range v.Failing {
+	t.bind(agents.Labels, now)
+	fails := make(map[fleet.Key]bool, len(agents.Failing))
+	for _, f := range agents.Failing {
 		fails[f.Key] = true
 		t.fail(f, now)
 	}
-	t.keepLabels(v.Agents, now)
+	t.keepLabels(agents.Labels, now)
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.recover(fails)
@@ -225,18 +211,18 @@ func (t *Tally) fail(f Failing, now time.Time) {
 }
 
 // keepLabels notes which of the retired labels still have pods.
-func (t *Tally) keepLabels(agents iter.Seq2[fleet.Key, string], now time.Time) {
-	labels := map[string][]*retired{}
+func (t *Tally) keepLabels(labels iter.Seq2[fleet.Key, string], now time.Time) {
+	of := map[string][]*retired{}
 	for i := range t.shards {
 		for label, r := range t.shards[i].retired {
-			labels[label] = append(labels[label], r)
+			of[label] = append(of[label], r)
 		}
 	}
-	if len(labels) == 0 {
+	if len(of) == 0 {
 		return
 	}
-	for _, label := range agents {
-		for _, r := range labels[label] {
+	for _, label := range labels {
+		for _, r := range of[label] {
 			r.listed = now
 		}
 	}

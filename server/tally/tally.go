@@ -10,7 +10,7 @@
 // count exactly, without a single write more per report. A follower does the
 // same with each checkpoint that it sees go by.
 //
-// Errors follow from verdicts, which are a matter of time and not of events, so
+// Errors follow from the agents' states, which are a matter of time and not of events, so
 // only the leader counts them: one when an agent begins to fail, and one for each
 // further report interval that it goes on failing. The others learn them from the
 // checkpoint, which is written within a second then.
@@ -92,6 +92,12 @@ type Tally struct {
 	// seen is the highest revision of a report, whose events may not be complete.
 	seen    int64
 	leading bool
+
+	// Of the leader alone, which is one goroutine:
+
+	// written is when all counters were written last, and restUntil until when nothing
+	// is written.
+	written, restUntil time.Time
 }
 
 // New returns an empty Tally.
@@ -146,33 +152,43 @@ func (s *shard) entry(key fleet.Key) *entry {
 	return e
 }
 
-// Counts returns the counters by label. agents says which label the reports of
-// each key count under.
-func (t *Tally) Counts(agents iter.Seq2[fleet.Key, string]) map[string]Counts {
+// Counts returns the counters by label. labels says which label the reports of
+// each key count under. It changes nothing.
+func (t *Tally) Counts(labels iter.Seq2[fleet.Key, string]) map[string]Counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.bind(agents, t.now())
 	sum := map[string]Counts{}
-	add := func(label string, c Counts) {
+	add := func(label string, reports, errors uint64) {
 		had := sum[label]
-		sum[label] = Counts{had.Reports + c.Reports, had.Errors + c.Errors}
+		sum[label] = Counts{had.Reports + reports, had.Errors + errors}
 	}
 	for i := range t.shards {
 		for _, e := range t.shards[i].entries {
 			if e.Label != "" {
-				add(e.Label, Counts{e.Reports, e.Errors})
+				add(e.Label, e.Reports, e.Errors)
 			}
 		}
 		for label, r := range t.shards[i].retired {
-			add(label, r.Counts)
+			add(label, r.Reports, r.Errors)
 		}
+	}
+	for key, label := range labels {
+		e := t.shards[shardOf(key)].entries[key]
+		if e == nil || e.Label == label {
+			continue
+		}
+		// The leader has not noted that label yet.
+		if e.Label != "" {
+			add(e.Label, -e.Reports, -e.Errors)
+		}
+		add(label, e.Reports, e.Errors)
 	}
 	return sum
 }
 
 // bind notes the label of each key that is expected now.
-func (t *Tally) bind(agents iter.Seq2[fleet.Key, string], now time.Time) {
-	for key, label := range agents {
+func (t *Tally) bind(labels iter.Seq2[fleet.Key, string], now time.Time) {
+	for key, label := range labels {
 		if e := t.shards[shardOf(key)].entries[key]; e != nil {
 			e.Label, e.listed = label, now
 		}

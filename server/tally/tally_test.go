@@ -1,11 +1,13 @@
 package tally
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -52,9 +54,11 @@ var two = agents(map[string]string{"a": "n1-host_network", "b": "n2-private_netw
 
 // etcd keeps checkpoints.
 type etcd struct {
-	mu   sync.Mutex
-	data map[string][]byte
-	err  error
+	mu     sync.Mutex
+	data   map[string][]byte
+	err    error
+	took   func() // nil: no time
+	writes int
 }
 
 func (e *etcd) Save(_ context.Context, checkpoints map[string][]byte) error {
@@ -63,8 +67,20 @@ func (e *etcd) Save(_ context.Context, checkpoints map[string][]byte) error {
 	if e.err != nil {
 		return e.err
 	}
+	e.writes++
+	if e.took != nil {
+		e.took()
+	}
 	maps.Copy(e.data, checkpoints)
 	return nil
+}
+
+// save writes checkpoints to an etcd that takes them.
+func save(t *testing.T, ta *Tally, db *etcd, all bool) {
+	t.Helper()
+	if err := ta.save(t.Context(), db, all); err != nil {
+		t.Error(err)
+	}
 }
 
 // restart is a server that starts: checkpoints, then the events after them.
@@ -123,12 +139,12 @@ func TestARestartLosesAndDoublesNothingWhereverTheCheckpointWas(t *testing.T) {
 			for _, ev := range log[:cut] {
 				first.Reported(ev.key, ev.revision)
 			}
-			first.save(t.Context(), db, true)
+			save(t, first, db, true)
 			for _, ev := range log[cut:] {
 				first.Reported(ev.key, ev.revision)
 			}
 			first.hurry()
-			first.save(t.Context(), db, all)
+			save(t, first, db, all)
 			wantCounts(t, db.restart(c, log), agents(who), want)
 			if t.Failed() {
 				t.Fatalf("with the checkpoint after %d reports", cut)
@@ -144,8 +160,8 @@ func TestFollowersCountReportsAtOnceAndTakeErrorsFromTheCheckpoint(t *testing.T)
 		leader.Reported(key("a"), rev)
 		follower.Reported(key("a"), rev)
 	}
-	leader.look(Verdict{Known: true, Agents: two, Failing: []Failing{{key("b"), "n2-private_network", time.Minute}}})
-	leader.save(t.Context(), db, false)
+	leader.look(Agents{Known: true, Labels: two, Failing: []Failing{{key("b"), "n2-private_network", time.Minute}}})
+	save(t, leader, db, false)
 	follower.Reported(key("a"), 6)
 	for name, data := range db.data {
 		follower.Restore(name, data)
@@ -159,14 +175,14 @@ func TestFollowersCountReportsAtOnceAndTakeErrorsFromTheCheckpoint(t *testing.T)
 func TestAFailureCountsOnceAtItsBeginningAndOncePerFurtherInterval(t *testing.T) {
 	c := newClock()
 	ta := New(c.now)
-	failing := Verdict{Known: true, Agents: two, Failing: []Failing{{key("a"), "n1-host_network", 15 * time.Second}}}
-	well := Verdict{Known: true, Agents: two}
-	blind := Verdict{Agents: two}
+	failing := Agents{Known: true, Labels: two, Failing: []Failing{{key("a"), "n1-host_network", 15 * time.Second}}}
+	well := Agents{Known: true, Labels: two}
+	blind := Agents{Labels: two}
 	for _, step := range []struct {
-		name    string
-		pass    time.Duration
-		verdict Verdict
-		want    uint64
+		name   string
+		pass   time.Duration
+		agents Agents
+		want   uint64
 	}{
 		{"well", time.Second, well, 0},
 		{"it begins to fail", time.Second, failing, 1},
@@ -181,7 +197,7 @@ func TestAFailureCountsOnceAtItsBeginningAndOncePerFurtherInterval(t *testing.T)
 		{"it fails anew", time.Second, failing, 5},
 	} {
 		c.pass(step.pass)
-		ta.look(step.verdict)
+		ta.look(step.agents)
 		if got := ta.Counts(two)["n1-host_network"].Errors; got != step.want {
 			t.Errorf("%s: %d errors, want %d", step.name, got, step.want)
 		}
@@ -190,10 +206,10 @@ func TestAFailureCountsOnceAtItsBeginningAndOncePerFurtherInterval(t *testing.T)
 
 func TestANewLeaderDoesNotCountTheBeginningOfAFailureAgain(t *testing.T) {
 	c, db := newClock(), &etcd{data: map[string][]byte{}}
-	failing := Verdict{Known: true, Agents: two, Failing: []Failing{{key("a"), "n1-host_network", 15 * time.Second}}}
+	failing := Agents{Known: true, Labels: two, Failing: []Failing{{key("a"), "n1-host_network", 15 * time.Second}}}
 	first := New(c.now)
 	first.look(failing)
-	first.save(t.Context(), db, false)
+	save(t, first, db, false)
 	second := db.restart(c, nil)
 	c.pass(time.Second)
 	second.look(failing)
@@ -210,17 +226,17 @@ func TestTheNextPodOfTheSameKindGoesOnCounting(t *testing.T) {
 	ta.Reported(key("old"), 2)
 	ta.Reported(key("other"), 3)
 	old := agents(map[string]string{"old": "n1-host_network"})
-	ta.look(Verdict{Known: true, Agents: old})
+	ta.look(Agents{Known: true, Labels: old})
 	c.pass(time.Second)
 
 	gone := agents(map[string]string{"new": "n1-host_network"})
-	ta.look(Verdict{Known: true, Agents: gone})
+	ta.look(Agents{Known: true, Labels: gone})
 	wantCounts(t, ta, gone, map[string]Counts{"n1-host_network": {2, 0}})
-	ta.save(t.Context(), db, true) // lets the old pod's events go
+	save(t, ta, db, true) // lets the old pod's events go
 	c.pass(time.Second)
-	ta.look(Verdict{Known: true, Agents: gone})
+	ta.look(Agents{Known: true, Labels: gone})
 	ta.Reported(key("new"), 4)
-	ta.save(t.Context(), db, true)
+	save(t, ta, db, true)
 	wantCounts(t, ta, gone, map[string]Counts{"n1-host_network": {3, 0}})
 	wantCounts(t, db.restart(c, []event{{4, key("new")}}), gone, map[string]Counts{"n1-host_network": {3, 0}})
 	if _, there := ta.shards[shardOf(key("old"))].entries[key("old")]; there {
@@ -234,14 +250,14 @@ func TestNothingIsKeptForeverOfLabelsAndStrangersThatAreGone(t *testing.T) {
 	ta.Reported(key("a"), 1)
 	ta.Reported(key("stranger"), 2)
 	ta.Reported(key("b"), 3)
-	ta.look(Verdict{Known: true, Agents: two})
-	ta.save(t.Context(), db, true)
+	ta.look(Agents{Known: true, Labels: two})
+	save(t, ta, db, true)
 	nobody := agents(nil)
 	for range 5 {
 		c.pass(forgetAfter/2 + time.Second)
-		ta.look(Verdict{Known: true, Agents: nobody})
+		ta.look(Agents{Known: true, Labels: nobody})
 		ta.Reported(key("tick"), ta.seen+1)
-		ta.save(t.Context(), db, true)
+		save(t, ta, db, true)
 	}
 	for i := range ta.shards {
 		for k := range ta.shards[i].entries {
@@ -258,12 +274,12 @@ func TestNothingIsKeptForeverOfLabelsAndStrangersThatAreGone(t *testing.T) {
 func TestCheckpointsThatCouldNotBeWrittenAreWrittenLater(t *testing.T) {
 	c, db := newClock(), &etcd{data: map[string][]byte{}, err: errors.New("etcd is away")}
 	ta := New(c.now)
-	ta.look(Verdict{Known: true, Agents: two, Failing: []Failing{{key("a"), "n1-host_network", time.Minute}}})
-	if ta.save(t.Context(), db, false) {
-		t.Fatal("a failed write counts as written")
+	ta.look(Agents{Known: true, Labels: two, Failing: []Failing{{key("a"), "n1-host_network", time.Minute}}})
+	if err := ta.save(t.Context(), db, false); err != db.err {
+		t.Fatalf("a failed write is %v", err)
 	}
 	db.err = nil
-	ta.save(t.Context(), db, false)
+	save(t, ta, db, false)
 	wantCounts(t, db.restart(c, nil), two, map[string]Counts{"n1-host_network": {0, 1}})
 }
 
@@ -283,36 +299,125 @@ func TestCountsStayWhereTheStoreBeginsANewHistory(t *testing.T) {
 	for rev := int64(1000); rev < 1005; rev++ {
 		ta.Reported(key("a"), rev)
 	}
-	ta.save(t.Context(), db, true)
+	save(t, ta, db, true)
 	for i := range shards {
 		ta.Restore(shardName(i), nil)
 	}
 	ta.Reported(key("a"), 3)
 	wantCounts(t, ta, two, map[string]Counts{"n1-host_network": {6, 0}})
-	ta.save(t.Context(), db, true)
+	save(t, ta, db, true)
 	wantCounts(t, db.restart(c, []event{{3, key("a")}}), two, map[string]Counts{"n1-host_network": {6, 0}})
 }
 
-// fixed is a judge with one verdict.
-type fixed Verdict
+// turn is the leader's.
+func turn(t *testing.T, ta *Tally, agents Agents, db *etcd) {
+	t.Helper()
+	if err := ta.Lead(t.Context(), agents, db); err != nil {
+		t.Error(err)
+	}
+}
 
-func (f fixed) Verdict() Verdict { return Verdict(f) }
+func TestTheLeaderWritesErrorsAtOnceAndAllElseEveryFiveSeconds(t *testing.T) {
+	c, db := newClock(), &etcd{data: map[string][]byte{}}
+	ta := New(c.now)
+	well := Agents{Known: true, Labels: two}
+	failing := Agents{Known: true, Labels: two, Failing: []Failing{{key("b"), "n2-private_network", time.Minute}}}
+	ta.Reported(key("a"), 1)
+	ta.Reported(key("a"), 2)
+	revision := int64(2)
+	for _, step := range []struct {
+		name    string
+		pass    time.Duration
+		agents  Agents
+		reports uint64 // of a, as stored
+		errors  uint64 // of b
+	}{
+		{"the first turn writes all, but for the newest revision", 0, well, 2, 0},
+		{"a report waits", time.Second, well, 2, 0},
+		{"an error does not", time.Second, failing, 2, 1},
+		{"nor does its end", time.Second, well, 2, 1},
+		{"reports wait", time.Second, well, 2, 1},
+		{"until five seconds are over", time.Second, well, 7, 1},
+	} {
+		c.pass(step.pass)
+		revision++
+		ta.Reported(key("a"), revision)
+		turn(t, ta, step.agents, db)
+		counts := db.restart(c, nil).Counts(two)
+		if got := (Counts{counts["n1-host_network"].Reports, counts["n2-private_network"].Errors}); got != (Counts{step.reports, step.errors}) {
+			t.Errorf("%s: %d reports and %d errors are stored, want %d, %d", step.name, got.Reports, got.Errors, step.reports, step.errors)
+		}
+	}
+}
 
-func TestTheLeaderWritesALastCheckpointWhenItEnds(t *testing.T) {
+func TestWritingRestsTwentyTimesAsLongAsItTook(t *testing.T) {
+	c := newClock()
+	db := &etcd{data: map[string][]byte{}, took: func() { c.pass(200 * time.Millisecond) }}
+	ta := New(c.now)
+	failing := Agents{Known: true, Labels: two, Failing: []Failing{{key("b"), "n2-private_network", 500 * time.Millisecond}}}
+	var writes []int
+	for range 10 {
+		turn(t, ta, failing, db)
+		writes = append(writes, db.writes)
+		c.pass(time.Second)
+	}
+	if want := []int{1, 1, 1, 1, 2, 2, 2, 2, 3, 3}; !slices.Equal(writes, want) {
+		t.Errorf("after each second there were %v writes, want %v", writes, want)
+	}
+}
+
+func TestTheLeaderWritesALastCheckpointWhenItResigns(t *testing.T) {
 	c, db := newClock(), &etcd{data: map[string][]byte{}}
 	ta := New(c.now)
 	for rev := int64(1); rev <= 9; rev++ {
 		ta.Reported(key("a"), rev)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		ta.Lead(ctx, fixed{Known: true, Agents: two}, db, Pace{Look: time.Hour})
-	}()
-	cancel()
-	<-done
+	if err := ta.Resign(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
 	wantCounts(t, db.restart(c, []event{{9, key("a")}}), two, map[string]Counts{"n1-host_network": {9, 0}})
+}
+
+func TestAServerThatResignedTakesErrorsFromTheNextLeader(t *testing.T) {
+	c, db := newClock(), &etcd{data: map[string][]byte{}}
+	before, next := New(c.now), New(c.now)
+	turn(t, before, Agents{Known: true, Labels: two}, db)
+	if err := before.Resign(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	turn(t, next, Agents{Known: true, Labels: two, Failing: []Failing{{key("b"), "n2-private_network", time.Minute}}}, db)
+	for name, data := range db.data {
+		before.Restore(name, data)
+	}
+	wantCounts(t, before, two, map[string]Counts{"n2-private_network": {0, 1}})
+}
+
+func TestReadingTheCountersChangesNothing(t *testing.T) {
+	c, db := newClock(), &etcd{data: map[string][]byte{}}
+	ta := New(c.now)
+	ta.Reported(key("a"), 1)
+	before := agents(map[string]string{"a": "n1-host_network"})
+	ta.look(Agents{Known: true, Labels: before})
+	ta.Reported(key("b"), 2)
+	// a has moved, and b has come, since the leader looked.
+	moved := agents(map[string]string{"a": "n9-host_network", "b": "n2-private_network"})
+	stored, _ := ta.encode(shardOf(key("a")), 2)
+	for range 2 {
+		wantCounts(t, ta, moved, map[string]Counts{"n1-host_network": {}, "n9-host_network": {1, 0}, "n2-private_network": {1, 0}})
+	}
+	wantCounts(t, ta, before, map[string]Counts{"n1-host_network": {1, 0}})
+	if again, _ := ta.encode(shardOf(key("a")), 2); !bytes.Equal(stored, again) {
+		t.Errorf("being read made\n%s\nof\n%s", again, stored)
+	}
+	// Nor does it keep the labels of pods that are gone.
+	c.pass(forgetAfter + time.Second)
+	ta.Counts(moved)
+	save(t, ta, db, true)
+	ta.look(Agents{Known: true, Labels: agents(nil)})
+	c.pass(forgetAfter + time.Second)
+	ta.Counts(moved)
+	ta.look(Agents{Known: true, Labels: agents(nil)})
+	wantCounts(t, ta, moved, map[string]Counts{})
 }
 
 func TestManyMayReportAndReadWhileTheLeaderWrites(t *testing.T) {
@@ -321,7 +426,10 @@ func TestManyMayReportAndReadWhileTheLeaderWrites(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		ta.Lead(ctx, fixed{Known: true, Agents: two}, db, Pace{Look: time.Millisecond, Write: 2 * time.Millisecond})
+		for ctx.Err() == nil {
+			turn(t, ta, Agents{Known: true, Labels: two}, db)
+			save(t, ta, db, true)
+		}
 	})
 	wg.Go(func() {
 		for rev := int64(1); rev <= 5000; rev++ {
@@ -336,4 +444,17 @@ func TestManyMayReportAndReadWhileTheLeaderWrites(t *testing.T) {
 	})
 	wg.Wait()
 	wantCounts(t, ta, two, map[string]Counts{"n1-host_network": {5000, 0}})
+}
+
+func BenchmarkCounts(b *testing.B) {
+	ta, labels := New(time.Now), map[string]string{}
+	for i := range 20_000 {
+		name := fmt.Sprintf("netchecker-agent-%05d", i)
+		ta.Reported(key(name), int64(i+1))
+		labels[name] = fmt.Sprintf("node-%05d-private_network", i)
+	}
+	ta.look(Agents{Known: true, Labels: agents(labels)})
+	for b.Loop() {
+		ta.Counts(agents(labels))
+	}
 }

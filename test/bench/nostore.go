@@ -22,8 +22,8 @@ func serveWithoutStore(ctx context.Context, endpoint string, agents int) error {
 	srv := serve.New(serve.Config{
 		Name: "API", Flag: "-endpoint", Addr: endpoint,
 		Handler: api.New(api.Config{
-			Taker:       intake.New(forgetful{}, listOf(crew(agents)), 300*time.Second, time.Now),
-			Verdicts:    silent{},
+			Taker:       intake.New(intake.Config{Store: forgetful{}, Pods: listOf(crew(agents)), TTL: 300 * time.Second, Now: time.Now}),
+			Snapshots:   blind{},
 			Observer:    m,
 			MaxBody:     1 << 20,
 			BodyWithin:  10 * time.Second,
@@ -45,10 +45,12 @@ type forgetful struct{}
 func (forgetful) Put(context.Context, fleet.Key, []byte, time.Duration) (int64, error) { return 1, nil }
 func (forgetful) Unlisted(fleet.Key) (int, bool)                                       { return 0, false }
 
-// silent has no verdict; nobody asks this server for one.
-type silent struct{}
+// blind knows nothing; nobody asks this server for a verdict.
+type blind struct{}
 
-func (silent) Snapshot() *judge.Snapshot { return &judge.Snapshot{Unknown: "nothing is stored here"} }
+func (blind) Snapshot() *judge.Snapshot {
+	return &judge.Snapshot{Unknown: judge.Unknown{Cause: judge.StoreUnread}}
+}
 
 // fixed is a list of pods that never changes.
 type fixed struct{ list *fleet.List }

@@ -53,17 +53,21 @@ func BenchmarkReportPath(b *testing.B) {
 // returns where it serves.
 func startParts(b *testing.B, endpoint string, agents int) (addr string) {
 	m, counters, list := metrics.New(), tally.New(time.Now), listOf(crew(agents))
-	st, err := store.Open(store.Config{Endpoints: []string{endpoint}, Tree: "netchecker", Counters: counters, Observer: m})
+	reports, checkpoints := store.NewReports(counters, time.Now), store.NewCheckpoints(counters)
+	st, err := store.Open(store.Config{Endpoints: []string{endpoint}, Tree: "netchecker", Observer: m}, reports.Kind(), checkpoints.Kind())
 	if err != nil {
 		b.Fatal(err)
 	}
 	j := judge.New(judge.Config{
-		Store: st, Pods: always{list}, BlindAfter: 5 * time.Second, StaleAfter: time.Minute, Grace: time.Minute, Now: time.Now,
+		Store: struct {
+			*store.Store
+			*store.Reports
+		}{st, reports}, Pods: always{list}, BlindAfter: 5 * time.Second, Grace: time.Minute, Now: time.Now,
 	})
 	srv := serve.New(serve.Config{
 		Name: "API", Addr: "127.0.0.1:0", IdleTimeout: 20 * time.Second,
 		Handler: api.New(api.Config{
-			Taker: intake.New(st, list, 300*time.Second, time.Now), Verdicts: j, Observer: m,
+			Taker: intake.New(intake.Config{Store: reports, Pods: list, TTL: 300 * time.Second, Now: time.Now}), Snapshots: j, Observer: m, StaleAfter: time.Minute,
 			MaxBody: 1 << 20, BodyWithin: 10 * time.Second, Unavailable: store.Passing,
 			Health: http.NotFoundHandler(), Ready: http.NotFoundHandler(), Metrics: http.NotFoundHandler(),
 		}),

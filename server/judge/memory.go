@@ -1,0 +1,108 @@
+package judge
+
+import (
+	"slices"
+	"time"
+
+	"github.com/netchecker/netchecker/server/fleet"
+)
+
+// known is what is remembered of an agent: of its pod, that is, and not of its name.
+type known struct {
+	// heard is when its newest report was learned of, also after that left the store;
+	// zero: never. Read and interval are what that report said.
+	heard    time.Time
+	read     bool
+	interval time.Duration
+	// after is when reports under its name that tell no UID begin to be its own: what
+	// was learned of up to then is an earlier pod's. Zero: all are.
+	after time.Time
+}
+
+// defaultInterval is that of agents which never said theirs: their flag's default.
+const defaultInterval = time.Minute
+
+func (k *known) patience() time.Duration {
+	if k.interval == 0 {
+		return defaultInterval
+	}
+	return k.interval
+}
+
+// memory keeps what is known of each listed agent, in the order of the list.
+type memory struct {
+	list   *fleet.List
+	known  []known
+	labels []string
+}
+
+// follow takes over a new list. It forgets the pods that left it, also where one of
+// the same name has come.
+func (m *memory) follow(list *fleet.List) {
+	if list == m.list {
+		return
+	}
+	was := *m
+	*m = memory{list: list, known: make([]known, len(list.Agents)), labels: make([]string, len(list.Agents))}
+	next := 0
+	for i := range list.Agents {
+		a := &list.Agents[i]
+		m.labels[i] = a.Label()
+		if was.list == nil {
+			continue // who were there before this server are who they were
+		}
+		for next < len(was.known) && was.list.Agents[next].Key.Compare(a.Key) < 0 {
+			next++
+		}
+		listed := next < len(was.known) && was.list.Agents[next].Key == a.Key
+		if listed && was.list.Agents[next].CouldBe(a.UID) {
+			m.known[i] = was.known[next]
+		} else {
+			m.known[i].after = begins(a, listed || left(list, a))
+		}
+	}
+}
+
+// begins is since when reports under the name of a pod that has just come are its
+// own. Where no earlier pod of that name is known, there was none for so long that
+// one's reports would be older; what is younger may be the pod's own, taken in before
+// this server's list had it.
+func begins(a *fleet.Agent, succeeds bool) time.Time {
+	switch {
+	case a.UID == "":
+		return time.Time{}
+	case succeeds:
+		return a.FirstSeen
+	}
+	return a.FirstSeen.Add(-fleet.LeftFor)
+}
+
+// left says whether an earlier pod of a's name left the list a moment ago.
+func left(list *fleet.List, a *fleet.Agent) bool {
+	i, _ := slices.BinarySearchFunc(list.Left, a.Key, func(l fleet.Left, k fleet.Key) int { return l.Key.Compare(k) })
+	for ; i < len(list.Left) && list.Left[i].Key == a.Key; i++ {
+		if !list.Left[i].CouldBe(a.UID) {
+			return true
+		}
+	}
+	return false
+}
+
+// owns says whether a record under the name of agent i is that pod's own, and not an
+// earlier one's.
+func (m *memory) owns(i int, rec *fleet.Record) bool {
+	if uid := m.list.Agents[i].UID; uid != "" && rec.UID != "" {
+		return uid == rec.UID
+	}
+	return rec.Learned.After(m.known[i].after)
+}
+
+// note remembers the records' times.
+func (m *memory) note(records []*fleet.Record) {
+	for i, rec := range records {
+		if rec != nil {
+			k := &m.known[i]
+			k.heard, k.read, k.interval = rec.Learned, rec.Read, time.Duration(rec.ReportInterval)*time.Second
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package system_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// nobodyHeard is what the check says after a start, of so many reports.
+func nobodyHeard(reports string) string {
+	return unknownHead + "nobody was heard since the start; " + reports +
+		" known from before it, and within two report intervals it will be known who still reports\n"
+}
+
+// turns are the answers of the check, each as often as it came anew, from the first
+// on that is the one of a server which has just read the store.
+func (v *verdicts) turns() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var turns []string
+	for _, a := range v.all {
+		text := fmt.Sprintf("%d %s", a.status, a.body)
+		if turns == nil && !strings.Contains(a.body, "nobody was heard since the start") {
+			continue
+		}
+		if len(turns) == 0 || turns[len(turns)-1] != text {
+			turns = append(turns, text)
+		}
+	}
+	return turns
+}
+
+// wantTurns fails tb where the answers came otherwise.
+func (v *verdicts) wantTurns(tb testing.TB, want ...string) {
+	tb.Helper()
+	if got := v.turns(); !slices.Equal(got, want) {
+		tb.Errorf("the check answered in turn\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// startAgain ends two servers that share an etcd and have the reports of these
+// agents, and starts both again while nobody reports.
+func startAgain(t *testing.T, agents ...agent) (one, two *server) {
+	t.Helper()
+	etcd, roster := startEtcd(t), expecting(t, agents...)
+	one, two = serve(t, in(etcd), roster), serve(t, in(etcd), roster)
+	for _, a := range agents {
+		one.takes(a.report(1))
+	}
+	for _, s := range []*server{one, two} {
+		s.becomes(checkPath, 200, allWell(len(agents)))
+	}
+	one.kill()
+	two.kill()
+	one.restart()
+	two.restart()
+	return one, two
+}
+
+// The intervals of those who are dead are long enough for a busy machine to start two
+// servers in.
+const deadInterval = 10
+
+func TestAfterAStartWithAllAgentsDeadNothingIsKnownAndThenTheyAreNamed(t *testing.T) {
+	t.Parallel()
+	one, two := startAgain(t, agent{name: "a", interval: deadInterval}, agent{name: "b", node: "n2", interval: deadInterval})
+	began := time.Now()
+	all := map[*server]*verdicts{}
+	for _, s := range []*server{one, two} {
+		all[s], _ = watch(t, s.url)
+	}
+	for s, seen := range all {
+		s.becomes(checkPath, 400, outdated("a", "b"))
+		if took := time.Since(began); took > (2*deadInterval+10)*time.Second {
+			t.Errorf("it is known after %v only", took)
+		}
+		seen.wantTurns(t, "503 "+nobodyHeard("2 reports are"), "400 "+outdated("a", "b"))
+	}
+	two.metricBecomes(`netchecker_verdict{outcome="failing"}`, 1)
+}
+
+func TestAfterAStartWithAllAgentsDeadButOneTheOthersAreNamedAfterTheirTwoIntervals(t *testing.T) {
+	t.Parallel()
+	alive := agent{name: "alive", interval: deadInterval}
+	one, two := startAgain(t, alive, agent{name: "dead", node: "n2", interval: deadInterval})
+	all := map[*server]*verdicts{}
+	for _, s := range []*server{one, two} {
+		all[s], _ = watch(t, s.url)
+		s.becomes(checkPath, 503, nobodyHeard("2 reports are"))
+	}
+	keepReporting(t, one.url, alive)
+	for s, seen := range all {
+		s.becomes(checkPath, 400, outdated("dead"))
+		seen.wantTurns(t, "503 "+nobodyHeard("2 reports are"), "200 "+allWell(2), "400 "+outdated("dead"))
+	}
+}
+
+func TestAServerThatJoinsChangesNothing(t *testing.T) {
+	t.Parallel()
+	alive, dead := agent{name: "alive"}, agent{name: "dead", node: "n2"}
+	for name, reporting := range map[string][]agent{"all are dead": nil, "all are dead but one": {alive}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			etcd, roster := startEtcd(t), expecting(t, alive, dead)
+			one := serve(t, in(etcd), roster).ready()
+			one.takes(alive.report(1))
+			one.takes(dead.report(1))
+			keepReporting(t, one.url, reporting...)
+			named := outdated("dead")
+			if reporting == nil {
+				named = outdated("alive", "dead")
+			}
+			one.becomes(checkPath, 400, named)
+			seen, stop := watch(t, one.url)
+			two := serve(t, in(etcd), roster).ready()
+			two.becomes(checkPath, 400, named)
+			stop()
+			for i, a := range seen.all {
+				if a.status != 400 || a.body != named {
+					t.Fatalf("answer %d of %d of the server that was there is %v, want %s", i+1, len(seen.all), a, named)
+				}
+			}
+			if len(seen.all) == 0 {
+				t.Error("nobody watched")
+			}
+		})
+	}
+}
