@@ -61,9 +61,9 @@ func fieldsOf(r *Report, updated *time.Time, zeros *padding) [19]field {
 		{"network", always | optional, (*string)(&r.Network)},
 		{"addresses", always | optional, &r.Addresses},
 		{"pod_uid", wire | stored | optional, &r.UID},
-		{"boot_id", wire | stored | optional, &r.BootID},
-		{"clock_ms", wire | stored | optional, &r.Clock},
-		{"understands", wire | stored | optional, &r.Understands},
+		{"boot_id", wire | optional, &r.BootID},
+		{"clock_ms", wire | optional, &r.Clock},
+		{"understands", wire | optional, &r.Understands},
 		{"delivery", always | optional, &r.Delivery},
 		{"zero_extender", wire, zeros},
 	}

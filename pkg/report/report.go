@@ -66,7 +66,8 @@ type Report struct {
 	// where the manifest does not tell it.
 	UID string
 	// BootID is 16 hexadecimal digits that the agent drew at random as it started. It
-	// is kept, and shown to nobody: it also proves a peer's probes.
+	// is for the server that takes the report in, neither stored with it nor shown to
+	// anybody: it is also a secret between agents.
 	BootID string
 	// Clock is what the agent's monotonic clock shows as the report is sent: the time
 	// since it drew its BootID. On the wire it is in whole milliseconds.

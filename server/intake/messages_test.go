@@ -64,7 +64,7 @@ func TestAMessageThatIsRefusedIsNotKeptAndTheErrorSaysWhy(t *testing.T) {
 	}{
 		{"alone", "others", message("alone", ""), nil, `there are no messages of the kind "others"`, 0},
 		{"alone", "notes", message("twin", ""), nil, `podname: is "twin"; it should be "alone", as in the URL`, 0},
-		{"alone", "notes", []byte(`{"podname":"alone","boot_id":"0123456789abcdef","body":{}}`), nil, "number: is 0; it should be a whole number from 1 on, counted since the boot_id", 0},
+		{"alone", "notes", []byte(`{"podname":"alone","boot_id":"0123456789abcdef","body":{}}`), nil, "number: is missing; it should be the message's number, from 1", 0},
 		{"alone", "notes", []byte(`[]`), nil, "body: found an array at byte 0, where an object should be", 0},
 		{"nobody", "notes", message("nobody", ""), nil, `podname: "nobody" is not in the list of agent pods; the message is taken once the list knows the pod`, 0},
 		{"twin", "notes", message("twin", ""), nil, `podname: "twin" is the name of pods in the namespaces blue and green and red, and neither nodename nor ips tell which of them reports; the report should have a namespace`, 0},
