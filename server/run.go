@@ -91,7 +91,7 @@ func openSource(o Options) (source, error) {
 		}
 		return src, nil
 	}
-	return pods.NewKubernetes(pods.KubernetesConfig{Kubeconfig: o.Kubeconfig, PollInterval: seconds(o.CheckInterval)})
+	return pods.NewKubernetes(o.Kubeconfig, seconds(o.CheckInterval))
 }
 
 // startEtcd starts the server's own etcd.

@@ -3,6 +3,7 @@ package pods
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/netchecker/netchecker/server/fleet"
@@ -29,7 +30,8 @@ func samePod(a, b *fleet.Agent) bool {
 
 // change is in what the agents of two Lists differ.
 type change struct {
-	came map[podID]struct{}
+	came []podID
+	// went is in the order of Key.Compare.
 	went []fleet.Agent
 	// nodes are those of all who came, went, or are on another node than before.
 	nodes []string
@@ -38,7 +40,7 @@ type change struct {
 // changeOf compares the agents of two Lists. It costs little for those that are the
 // same in memory.
 func changeOf(before, after []fleet.Agent) change {
-	c := change{came: make(map[podID]struct{})}
+	var c change
 	for len(before) > 0 || len(after) > 0 {
 		switch order := firstOf(before, after); {
 		case order < 0:
@@ -65,7 +67,7 @@ func firstOf(a, b []fleet.Agent) int {
 }
 
 func (c *change) comes(a *fleet.Agent) {
-	c.came[idOf(a)] = struct{}{}
+	c.came = append(c.came, idOf(a))
 	c.nodes = append(c.nodes, a.Node)
 }
 
@@ -88,28 +90,56 @@ func (c *change) stays(was, is *fleet.Agent) {
 // with it, but for those who came back and those who left too long ago. It is the
 // slice that was where nothing is different.
 func left(was []fleet.Left, c change, now time.Time) []fleet.Left {
+	returned := c.returned(was)
 	over := func(l fleet.Left) bool {
-		_, back := c.came[idOf(&l.Agent)]
+		_, back := returned[idOf(&l.Agent)]
 		return back || now.Sub(l.Since) >= fleet.LeftFor
 	}
-	if len(c.went) == 0 && !slices.ContainsFunc(was, over) {
-		return was
+	is := was
+	if slices.ContainsFunc(was, over) {
+		is = slices.DeleteFunc(slices.Clone(was), over)
 	}
-	is := make([]fleet.Left, 0, len(was)+len(c.went))
-	for _, l := range was {
-		if !over(l) {
-			is = append(is, l)
-		}
-	}
-	for _, a := range c.went {
-		is = append(is, fleet.Left{Agent: a, Since: now})
+	if len(c.went) > 0 {
+		is = withLeft(is, c.went, now)
 	}
 	if len(is) > maxLeft {
-		slices.SortStableFunc(is, func(a, b fleet.Left) int { return a.Since.Compare(b.Since) })
-		is = slices.Clone(is[len(is)-maxLeft:])
+		is = lastOf(is)
 	}
-	slices.SortStableFunc(is, func(a, b fleet.Left) int { return a.Key.Compare(b.Key) })
 	return is
+}
+
+// returned are those who had left and came.
+func (c *change) returned(left []fleet.Left) map[podID]struct{} {
+	returned := make(map[podID]struct{})
+	for _, id := range c.came {
+		i := sort.Search(len(left), func(i int) bool { return left[i].Key.Compare(id.Key) >= 0 })
+		for ; i < len(left) && left[i].Key == id.Key; i++ {
+			if idOf(&left[i].Agent) == id {
+				returned[id] = struct{}{}
+			}
+		}
+	}
+	return returned
+}
+
+// withLeft are those who left, and those who went now.
+func withLeft(left []fleet.Left, went []fleet.Agent, now time.Time) []fleet.Left {
+	all := make([]fleet.Left, 0, len(left)+len(went))
+	for _, a := range went {
+		next := sort.Search(len(left), func(i int) bool { return left[i].Key.Compare(a.Key) > 0 })
+		all = append(all, left[:next]...)
+		all = append(all, fleet.Left{Agent: a, Since: now})
+		left = left[next:]
+	}
+	return append(all, left...)
+}
+
+// lastOf are the maxLeft who left last. It reorders left.
+func lastOf(left []fleet.Left) []fleet.Left {
+	slices.SortStableFunc(left, func(a, b fleet.Left) int { return a.Since.Compare(b.Since) })
+	last := slices.Clone(left[len(left)-maxLeft:])
+	slices.SortStableFunc(last, func(a, b fleet.Left) int { return a.Key.Compare(b.Key) })
+	return last
 }
 
 // forgetAt is when the first of those who left is to be forgotten; the zero time

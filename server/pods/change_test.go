@@ -35,10 +35,10 @@ func TestWhoCameAndWhoWentIsToldByUIDs(t *testing.T) {
 				went = append(went, a)
 			}
 		}
-		came := map[podID]struct{}{}
+		var came []podID
 		for _, a := range after {
 			if !slices.ContainsFunc(before, func(b fleet.Agent) bool { return reflect.DeepEqual(a, b) }) {
-				came[idOf(&a)] = struct{}{}
+				came = append(came, idOf(&a))
 			}
 		}
 		if !reflect.DeepEqual(got.went, went) || !reflect.DeepEqual(got.came, came) {

@@ -118,7 +118,7 @@ func (f *feed) follow(ctx context.Context) (watched bool, err error) {
 	return lw.watched, err
 }
 
-// beat asks the API server for something cheap every PollInterval. An answer
+// beat asks the API server for something cheap every tuning.poll. An answer
 // while the watch is open says that the watch has missed nothing: one that hangs
 // does so with the connection that both share.
 func (f *feed) beat(ctx context.Context) {
@@ -130,7 +130,7 @@ func (f *feed) beat(ctx context.Context) {
 	}
 }
 
-// poll lists every PollInterval, for about as long as given. It returns early
+// poll lists every tuning.poll, for about as long as given. It returns early
 // when listing is forbidden.
 func (f *feed) poll(ctx context.Context, long time.Duration) {
 	f.state.enter(Polling)

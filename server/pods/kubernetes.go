@@ -17,20 +17,6 @@ import (
 // netchecker's DaemonSets.
 const agentPods = "app in (netchecker-agent,netchecker-agent-hostnet)"
 
-// DefaultPollInterval is the one of the original server's -check-interval.
-const DefaultPollInterval = 10 * time.Second
-
-// KubernetesConfig says where the API server is and what to ask it for.
-type KubernetesConfig struct {
-	// Kubeconfig is a file's path. Empty means the ServiceAccount of the pod that
-	// this process runs in.
-	Kubeconfig string
-	// PollInterval is the time between two lists where the role allows no watch,
-	// and between two checks that a watch is still alive; 0 means
-	// DefaultPollInterval.
-	PollInterval time.Duration
-}
-
 // tuning is how pods are found, how long things may take and how much is asked for
 // at once, apart so that tests can share a cluster, and need neither wait nor make
 // thousands of pods.
@@ -43,7 +29,7 @@ type tuning struct {
 	page int64
 	// request is the deadline of one request, and of a watch's first answer.
 	request time.Duration
-	// poll is the config's PollInterval.
+	// poll is as NewKubernetes has it.
 	poll time.Duration
 	// retry is the first pause after a failure. Pauses double up to poll.
 	retry time.Duration
@@ -85,15 +71,12 @@ type Kubernetes struct {
 	changed wait.Broadcast
 }
 
-// NewKubernetes reads the configuration, and asks the API server nothing yet.
-func NewKubernetes(cfg KubernetesConfig) (*Kubernetes, error) {
-	if cfg.PollInterval < 0 {
-		return nil, fmt.Errorf("the interval of polling for pods is %v; it should be more than 0", cfg.PollInterval)
-	}
-	if cfg.PollInterval == 0 {
-		cfg.PollInterval = DefaultPollInterval
-	}
-	return newKubernetes(cfg.Kubeconfig, tuningFor(cfg.PollInterval))
+// NewKubernetes reads the kubeconfig at that path, and asks the API server nothing
+// yet. An empty path means the ServiceAccount of the pod that this process runs in.
+// The time poll, which is more than 0, is between two lists where the role allows no
+// watch, and between two checks that a watch is still alive.
+func NewKubernetes(kubeconfig string, poll time.Duration) (*Kubernetes, error) {
+	return newKubernetes(kubeconfig, tuningFor(poll))
 }
 
 func newKubernetes(kubeconfig string, t tuning) (*Kubernetes, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,22 +111,24 @@ func TestPodsThatLeftAreForgottenByTimeAlone(t *testing.T) {
 		k := offline(time.Now)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		lists := 0
+		var lists atomic.Int64
+		changed := k.Changed()
 		go func() {
-			for changed := k.Changed(); ctx.Err() == nil; changed = k.Changed() {
+			for ctx.Err() == nil {
 				select {
 				case <-changed:
-					lists++
+					lists.Add(1)
+					changed = k.Changed()
 				case <-ctx.Done():
 				}
 			}
 		}()
 		go k.publish(ctx)
-		expect := func(made, left int) {
+		expect := func(made int64, left int) {
 			t.Helper()
 			synctest.Wait()
-			if lists != made || len(k.List().Left) != left {
-				t.Errorf("%d lists were made, of which the last has %+v left; want %d and %d", lists, k.List().Left, made, left)
+			if lists.Load() != made || len(k.List().Left) != left {
+				t.Errorf("%d lists were made, of which the last has %+v left; want %d and %d", lists.Load(), k.List().Left, made, left)
 			}
 		}
 		a, b := running("n", "a", "1"), running("n", "b", "1")

@@ -27,7 +27,7 @@ const (
 	Undecided Mode = ""
 	// Watching is being told of each change by the API server.
 	Watching Mode = "watch"
-	// Polling is listing all pods every PollInterval.
+	// Polling is listing all pods again and again.
 	Polling Mode = "poll"
 )
 
