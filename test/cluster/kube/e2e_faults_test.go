@@ -210,33 +210,60 @@ func apiServerDown(w world) {
 	w.kubectl("", "get", "nodes")
 }
 
-func (w world) restarts(v visitor) string {
+// restarts is how often each visitor was started again, by its name.
+func (w world) restarts() map[string]int {
 	w.Helper()
-	return w.kubectl("", "get", "pod", v.name, "-o", "jsonpath={.status.containerStatuses[0].restartCount}")
+	const columns = `jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount}{"\n"}{end}`
+	counts := map[string]int{}
+	for line := range strings.Lines(w.kubectl("", "get", "pods", "-l", "app=visitor", "-o", columns)) {
+		var name string
+		var count int
+		_, err := fmt.Sscan(line, &name, &count)
+		w.must(err)
+		counts[name] = count
+	}
+	return counts
 }
 
+// podKilled ends when every visitor is back, not only known as one that runs: the
+// API tells late of what has ended.
 func podKilled(w world) {
-	one := w.visitor("node-1")
-	before := w.restarts(one)
+	before := w.restarts()
 	w.must(w.cluster.Fault(w.Context(), "server-pod-killed", "app=visitor"))
 	w.eventually(func() error {
-		if w.restarts(one) == before {
-			return errors.New("it was not restarted")
+		for name, count := range w.restarts() {
+			if count == before[name] {
+				return fmt.Errorf("%s was not restarted", name)
+			}
 		}
-		_, err := w.ask(one, "", nil)
-		return err
+		return nil
 	})
+	for _, n := range w.cluster.Nodes() {
+		w.eventually(func() error { _, err := w.ask(w.visitor(n.Name), "", nil); return err })
+	}
 	w.kubectl("", "rollout", "status", "daemonset/visitor", "--timeout=60s")
 }
 
 func frozen(w world) {
-	one := w.visitor("node-1")
 	w.broken(func() {
-		if said, err := w.ask(one, "", nil); err == nil {
-			w.Errorf("it answers %q", said)
+		for _, n := range w.cluster.Nodes() {
+			if said, err := w.ask(w.visitor(n.Name), "", nil); err == nil {
+				w.Errorf("on %s it answers %q", n.Name, said)
+			}
 		}
 	}, "etcd-frozen", "app=visitor", "visitor")
-	if said, err := w.ask(one, "", nil); err != nil || said != one.name {
-		w.Errorf("afterwards: got %q, %v", said, err)
+	for _, n := range w.cluster.Nodes() {
+		v := w.visitor(n.Name)
+		if said, err := w.ask(v, "", nil); err != nil || said != v.name {
+			w.Errorf("on %s afterwards: got %q, %v", n.Name, said, err)
+		}
 	}
+}
+
+// frozenWhenKilled is about containers that have ended while the API still says
+// that they run: those that come instead stand still.
+func frozenWhenKilled(w world) {
+	w.must(w.cluster.Fault(w.Context(), "server-pod-killed", "app=visitor"))
+	frozen(w)
+	w.kubectl("", "rollout", "status", "daemonset/visitor", "--timeout=60s")
 }

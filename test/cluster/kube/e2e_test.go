@@ -68,6 +68,7 @@ func TestClusterIsAsAnyOtherAndBreaksAsAsked(t *testing.T) {
 		{"API server down", apiServerDown},
 		{"pod killed", podKilled},
 		{"process frozen", frozen},
+		{"process frozen when its pod was just killed", frozenWhenKilled},
 		{"node added and removed", comesAndGoes},
 		{"faults that are no faults", noFaults},
 	} {
