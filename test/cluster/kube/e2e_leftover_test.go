@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/test/cluster/kube"
+	"github.com/netchecker/netchecker/test/sweep"
 )
 
 // machine is what a cluster may leave behind.
@@ -154,12 +155,12 @@ func remainsOf(node string) []string {
 	return left
 }
 
-// TestTenTimesUpAndDown does it as a user would.
-func TestTenTimesUpAndDown(t *testing.T) {
+// TestUpAndDownTenTimes does it as a user would.
+func TestUpAndDownTenTimes(t *testing.T) {
 	reserve(t)
 	before := look(t)
 	t.Cleanup(func() { bringDown(t, before) })
-	for i := range 10 {
+	sweep.Times(t, 10, func(t *testing.T, _ int) {
 		begun := time.Now()
 		makes(t, "cluster-up")
 		up := time.Since(begun)
@@ -167,8 +168,8 @@ func TestTenTimesUpAndDown(t *testing.T) {
 		makes(t, "cluster-down")
 		down := time.Since(begun)
 		stays(t, before)
-		t.Logf("%d: up in %.1f s, down in %.1f s", i+1, up.Seconds(), down.Seconds())
-	}
+		t.Logf("up in %.1f s, down in %.1f s", up.Seconds(), down.Seconds())
+	})
 }
 
 // makes runs one of the Makefile's targets.

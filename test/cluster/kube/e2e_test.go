@@ -31,54 +31,6 @@ type visitor struct {
 	ip4, ip6   netip.Addr
 }
 
-func TestClusterIsAsAnyOtherAndBreaksAsAsked(t *testing.T) {
-	reserve(t)
-	before := look(t)
-	begun := time.Now()
-	c, err := kube.Up(t.Context(), kube.Config{Nodes: 3, DualStack: true, Out: t.Output()})
-	t.Cleanup(func() { bringDown(t, before) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("3 nodes are Ready and DNS answers after %.1f s", time.Since(begun).Seconds())
-	w := world{t, c}
-	w.invite()
-	for _, part := range []struct {
-		name string
-		f    func(world)
-	}{
-		{"nodes are in three zones", zones},
-		{"pods resolve names", resolves},
-		{"a pod's account is known by the API server's name", account},
-		{"pods reach pods on other nodes", meets},
-		{"pods and hosts reach Services", services},
-		{"NodePorts are reached from outside", nodePorts},
-		{"kubectl has logs and commands of pods", kubectl},
-		{"overlay cut", overlayCut},
-		{"overlay cut one way", overlayCutOneWay},
-		{"underlay cut between two nodes", underlayCut},
-		{"black hole", blackhole},
-		{"loss", loss},
-		{"delay", delay},
-		{"link down", linkDown},
-		{"DNS cut", dnsCut},
-		{"CoreDNS down", dnsDown},
-		{"kube-proxy dead", kubeProxyDead},
-		{"kubelet dead", kubeletDead},
-		{"API server down", apiServerDown},
-		{"pod killed", podKilled},
-		{"process frozen", frozen},
-		{"process frozen when its pod was just killed", frozenWhenKilled},
-		{"node added and removed", comesAndGoes},
-		{"faults that are no faults", noFaults},
-	} {
-		if !t.Run(part.name, func(t *testing.T) { part.f(world{t, c}) }) {
-			gather(t, c)
-			break
-		}
-	}
-}
-
 // reserve keeps tests of other packages from the cluster.
 func reserve(t *testing.T) {
 	t.Helper()
