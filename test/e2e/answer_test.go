@@ -64,7 +64,12 @@ func ask(ctx context.Context, dial dial, at netip.AddrPort, query string) (answe
 // door is the NodePort on the server's own node, which takes no overlay.
 func (w world) door() netip.AddrPort {
 	w.Helper()
-	n, err := w.cluster.Node(w.serverNode())
+	return w.doorOf(w.serverNode())
+}
+
+func (w world) doorOf(node string) netip.AddrPort {
+	w.Helper()
+	n, err := w.cluster.Node(node)
 	w.must(err)
 	return netip.AddrPortFrom(n.IPv4(), nodePort)
 }

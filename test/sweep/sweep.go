@@ -91,19 +91,19 @@ func all(t *testing.T, done ledger, items []string, f func(*testing.T, string)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, item := range items {
+	for _, item := range items {
 		name := t.Name() + "/" + item
 		if took, there := finished[name]; there {
-			t.Logf("%d of %d, %s: finished before, in %.1f s", i+1, len(items), item, took.Seconds())
+			t.Logf("%s: finished before, in %.1f s", item, took.Seconds())
 			continue
 		}
 		begun := time.Now()
 		if !t.Run(item, func(t *testing.T) { f(t, item) }) {
-			t.Logf("%d of %d, %s: failed after %.1f s; the next run goes on with it", i+1, len(items), item, time.Since(begun).Seconds())
+			t.Logf("%s: failed after %.1f s; the next run goes on with it", item, time.Since(begun).Seconds())
 			return
 		}
 		took := time.Since(begun)
-		t.Logf("%d of %d, %s: %.1f s", i+1, len(items), item, took.Seconds())
+		t.Logf("%s: %.1f s", item, took.Seconds())
 		if err := done.write(name, took); err != nil {
 			t.Fatal(err)
 		}

@@ -1,3 +1,5 @@
+//go:build older
+
 package system_test
 
 import (
@@ -8,7 +10,7 @@ import (
 
 func TestOlderReleasesOfEtcdDo(t *testing.T) {
 	t.Parallel()
-	for _, version := range []string{"3.4", "3.5"} {
+	for _, version := range etcdtest.Older() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			a := agent{name: "a"}
