@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 const nodePort = 31081
@@ -94,15 +96,7 @@ func (w world) awaitAt(at netip.AddrPort, query string, expected func(answer) er
 // eventually calls f until it returns no error.
 func (w world) eventually(f func() error) {
 	w.Helper()
-	for until := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(until) {
-			w.Fatalf("after %s still: %v", patience, err)
-		}
-	}
+	eventually.Within(w, patience, f)
 }
 
 // well is an answer that everybody reports.

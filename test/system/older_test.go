@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestOlderReleasesOfEtcdDo(t *testing.T) {
@@ -26,7 +27,7 @@ func TestOlderReleasesOfEtcdDo(t *testing.T) {
 			etcd.Pause()
 			s.becomes(checkPath, 503, "")
 			etcd.Resume()
-			eventually(t, func() error { return wantTaken(s.ask(a.report(21))) })
+			eventually.Nil(t, func() error { return wantTaken(s.ask(a.report(21))) })
 			s.becomes(checkPath, 200, allWell(1))
 			stop()
 			seen.wantNobodyBlamed(t)

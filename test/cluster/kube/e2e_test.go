@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/test/cluster/kube"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // world is a cluster with a visitor on each node, which is asked where it can go.
@@ -179,15 +180,7 @@ func (w world) hostDials(from, to string) error {
 // eventually asks until it gets no error.
 func (w world) eventually(f func() error) {
 	w.Helper()
-	for until := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(until) {
-			w.Fatal(err)
-		}
-	}
+	eventually.Within(w, time.Minute, f)
 }
 
 // broken injects a fault, calls f, and heals it.
