@@ -47,18 +47,21 @@ func (w world) hears(v, from visitor, want bool, text string) {
 	if _, err := w.ask(from, "tell", url.Values{"to": {to}, "text": {text}}); err != nil {
 		w.Error(err)
 	}
-	said, err := "", error(nil)
-	for range 10 {
-		if said, err = w.ask(v, "heard", nil); err != nil {
-			w.Error(err)
+	heard := func() error {
+		said, err := w.ask(v, "heard", nil)
+		if err == nil && said != text {
+			err = fmt.Errorf("%s hears %q, not %q", v.node, said, text)
 		}
-		if said == text {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
+		return err
 	}
-	if heard := said == text; heard != want {
-		w.Errorf("%s hears %q from %s: %v, want %v", v.node, text, from.node, heard, want)
+	if want {
+		w.eventually(heard)
+		return
+	}
+	// What is lost does not come later.
+	time.Sleep(500 * time.Millisecond)
+	if heard() == nil {
+		w.Errorf("%s hears %q from %s", v.node, text, from.node)
 	}
 }
 

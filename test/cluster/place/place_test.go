@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/test/cluster/place"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // pause builds the anchors' program.
@@ -169,11 +170,7 @@ func TestAnchorThatCannotBeWrittenDownEndsByItself(t *testing.T) {
 	if !errors.Is(err, full) {
 		t.Errorf("got error %v", err)
 	}
-	for until := time.Now().Add(10 * time.Second); anchor.Alive(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatal("it goes on")
-		}
-	}
+	eventually.True(t, "it has ended", func() bool { return !anchor.Alive() })
 }
 
 func TestPlaceThatCannotBeSetUpTellsWhy(t *testing.T) {
