@@ -16,9 +16,12 @@ LDFLAGS := -s -w \
 	-X $(MODULE)/pkg/version.Commit=$(COMMIT) \
 	-X $(MODULE)/pkg/version.Date=$(DATE)
 
-# What the tests run besides netchecker; ETCD, ETCD34, ETCD35, KUBE_APISERVER and
-# PROMTOOL name programs that are there already.
-TEST_TOOLS := etcd etcd34 etcd35 kube-apiserver promtool helm
+# What the tests run besides netchecker; ETCD and KUBE_APISERVER name programs that
+# are there already. Tests of what needs more have a build tag, and a target below.
+TEST_TOOLS  := etcd kube-apiserver
+CHART_TOOLS := helm promtool $(TEST_TOOLS)
+OLDER_TOOLS := etcd34 etcd35
+ALL_TAGS    := chart,e2e,older
 # What the cluster consists of, the etcd that stands beside a server in it, and the
 # Prometheus that watches.
 E2E_TOOLS := etcd etcd35 kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl helm \
@@ -35,6 +38,10 @@ TESTFLAGS ?=
 # Flags for the benchmark, and the commit whose binaries it can compare with.
 BENCHFLAGS ?=
 AGAINST    ?=
+# Areas of the end-to-end tests, none: all; and of make thorough.
+E2E   ?=
+AREA  ?=
+FRESH ?=
 # How many nodes the cluster starts with, and further flags, as in:
 # make cluster-up NODES=5 CLUSTERFLAGS=-dual-stack
 NODES        ?= 3
@@ -47,7 +54,7 @@ MOVING := test/tools/moving
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: modules
 modules:
@@ -67,18 +74,33 @@ run: build ## Start a server and six agents here, print the verdict, stay until 
 	@go build -o bin/demo ./test/demo
 	@exec bin/demo
 
+# Which tests there are is a matter of packages and build tags. A tool that is missing
+# is an error, and never a reason to leave one out.
 .PHONY: test
-test: modules tools ## Run all tests, against a real etcd and a real kube-apiserver
+test: ## Run the tests, against a real etcd and a real kube-apiserver
+	@go run ./test/tools/build --for "make test" --minutes 4 $(TEST_TOOLS)
+	@$(MOVING) "Downloading Go modules" go mod download
 	@$(MOVING) "Checking with go vet" go vet ./...
 	@$(MOVING) "Testing" go test -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
+
+.PHONY: chart
+chart: modules ## Check chart and examples: lint, every switch, every alert, every metric
+	@go run ./test/tools/build --for "make chart" --minutes 2 $(CHART_TOOLS)
+	@$(MOVING) "Checking chart and examples" go test -tags chart $(TESTFLAGS) ./test/chart/...
+	@$(MOVING) "Checking metrics with promtool" go test -tags chart -run '^TestPromtool' ./test/system
+
+.PHONY: older-etcds
+older-etcds: modules ## Test with the older releases of etcd that are supported
+	@go run ./test/tools/build --for "make older-etcds" --minutes 1 $(OLDER_TOOLS)
+	@$(MOVING) "Testing with older etcds" go test -race -tags older -run Older ./test/etcdtest ./test/system ./server/store
 
 .PHONY: lint
 lint: modules ## Check formatting, go vet and staticcheck
 	@unformatted=$$(gofmt -l agent pkg server test); \
 		if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
-	@$(MOVING) "Checking with go vet" go vet -tags e2e ./...
+	@$(MOVING) "Checking with go vet" go vet -tags $(ALL_TAGS) ./...
 	@staticcheck=$$(go run ./test/tools/build --path staticcheck); \
-		$(MOVING) "Checking with staticcheck" "$$staticcheck" -tags e2e ./...
+		$(MOVING) "Checking with staticcheck" "$$staticcheck" -tags $(ALL_TAGS) ./...
 
 .PHONY: bench
 bench: build ## Measure throughput, latency and memory, and print the figures
@@ -93,11 +115,6 @@ bench-against: build ## Measure the binaries of the commit AGAINST and these in 
 	@go build -o bin/bench ./test/bench
 	@old=$$(test/bench/build-commit '$(AGAINST)'); \
 		exec bin/bench -against "$$old" -rounds 11 -interval 10 -memory-seconds 25 $(BENCHFLAGS)
-
-.PHONY: chart
-chart: modules ## Check chart and examples: lint, every switch, every alert
-	@go run ./test/tools/build helm promtool etcd kube-apiserver
-	@$(MOVING) "Checking chart and examples" go test $(TESTFLAGS) ./test/chart/...
 
 .PHONY: examples
 examples: modules ## Write the examples that are made from the chart
@@ -134,6 +151,11 @@ fuzz: modules ## Fuzz what reads bytes from the network, FUZZTIME=30s each
 tools: ## Build the etcd and kube-apiserver of the tests, once, into a cache outside this folder
 	@go run ./test/tools/build $(TEST_TOOLS)
 
+# All that .ci/run needs, whose times it tells one by one.
+.PHONY: all-tools
+all-tools:
+	@go run ./test/tools/build $(sort $(CHART_TOOLS) $(OLDER_TOOLS) $(E2E_TOOLS) staticcheck)
+
 .PHONY: cluster
 cluster: modules
 	@go build -o bin/cluster ./test/cluster
@@ -150,15 +172,20 @@ cluster-down: cluster ## Take the cluster down, and leave nothing of it
 cluster-shell: cluster ## Open a shell in the cluster's network, with kubectl and helm
 	@exec bin/cluster shell
 
-# There is one cluster on a machine: -p 1 lets one package after the other have it.
 .PHONY: e2e
 e2e: export PATH := $(PATH):/usr/sbin:/sbin
-e2e: modules cluster ## Test images and chart in a real cluster on this machine (root)
+e2e: modules cluster ## Test images and chart in a real cluster on this machine (root); by area: E2E=install,faults
+	@test/e2e/needs
+	@go run ./test/tools/build --for "make e2e" --minutes 20 $(E2E_TOOLS)
+	@$(MOVING) "Checking with go vet" go vet -tags e2e ./test/cluster/... ./test/e2e
+	@E2E='$(E2E)' TESTFLAGS='$(TESTFLAGS)' test/e2e/run
+
+.PHONY: thorough
+thorough: export PATH := $(PATH):/usr/sbin:/sbin
+thorough: modules cluster ## Run whole, or by AREA=, what other targets run a part of; goes on where it was stopped, FRESH=1 anew
 	@test/e2e/needs
 	@go run ./test/tools/build $(E2E_TOOLS)
-	@$(MOVING) "Checking with go vet" go vet -tags e2e ./test/cluster/... ./test/e2e
-	@trap '[ -n "$${KEEP_CLUSTER:-}" ] || bin/cluster down' EXIT; \
-		go test -tags e2e -p 1 -count=1 -timeout 25m -v $(TESTFLAGS) ./test/cluster/... ./test/e2e
+	@AREA='$(AREA)' FRESH='$(FRESH)' test/sweep/thorough
 
 .PHONY: clean
 clean: ## Remove what was built here; the tools' cache stays

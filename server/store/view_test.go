@@ -17,26 +17,22 @@ import (
 
 func TestTwoStoresSeeEachOthersWrites(t *testing.T) {
 	t.Parallel()
-	for _, release := range []string{"3.4", "3.5", "newest"} {
-		t.Run(release, func(t *testing.T) {
-			t.Parallel()
-			var options []etcdtest.Option
-			if release != "newest" {
-				options = append(options, etcdtest.Version(release))
-			}
-			etcd := etcdtest.Start(t, options...)
-			a, b := openOn(t, etcd), openOn(t, etcd)
-			put(t, a, pod(1), 1)
-			put(t, b, pod(2), 2)
-			for _, s := range []world{a, b} {
-				eventually(t, "both views have both", func() bool { return uptime(s, pod(1)) == 1 && uptime(s, pod(2)) == 2 })
-			}
-			written := time.Now()
-			eventually(t, "both views are current without further writes", func() bool {
-				return a.asOf().After(written) && b.asOf().After(written)
-			})
-		})
+	twoStoresOn(t, etcdtest.Start(t))
+}
+
+// twoStoresOn is for any release of etcd.
+func twoStoresOn(t *testing.T, etcd *etcdtest.Etcd) {
+	t.Helper()
+	a, b := openOn(t, etcd), openOn(t, etcd)
+	put(t, a, pod(1), 1)
+	put(t, b, pod(2), 2)
+	for _, s := range []world{a, b} {
+		eventually(t, "both views have both", func() bool { return uptime(s, pod(1)) == 1 && uptime(s, pod(2)) == 2 })
 	}
+	written := time.Now()
+	eventually(t, "both views are current without further writes", func() bool {
+		return a.asOf().After(written) && b.asOf().After(written)
+	})
 }
 
 func TestViewHasAllThatWasWrittenBeforeItIsCurrent(t *testing.T) {

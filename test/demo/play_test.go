@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +14,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
+	"github.com/netchecker/netchecker/test/process"
 )
 
 // transcript is what the demo said so far.
@@ -102,25 +106,7 @@ func leftNothing(t *testing.T, tmp string) {
 // gone waits until no process has that id.
 func gone(t *testing.T, pid int) {
 	t.Helper()
-	for until := time.Now().Add(10 * time.Second); alive(t, pid); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("process %d is left", pid)
-		}
-	}
-}
-
-// alive is false for a zombie, too: who inherits it may take its time to reap it.
-func alive(t *testing.T, pid int) bool {
-	t.Helper()
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-		return false
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return !strings.HasPrefix(state, "Z")
+	eventually.True(t, fmt.Sprintf("process %d has ended", pid), func() bool { return !process.Alive(pid) })
 }
 
 // pidIn is the process id that the demo invites to kill.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // realBinaries builds what make build builds.
@@ -41,13 +44,12 @@ func TestARealServerAndRealAgentsPlayTheDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `"Absent":null,"Outdated":["netchecker-agent-hostnet-node-3"]`
-	code, body := ask(t, server, verdictPath)
-	for until := time.Now().Add(30 * time.Second); !strings.Contains(body, want) && time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
-		code, body = ask(t, server, verdictPath)
-	}
-	if code != http.StatusBadRequest || !strings.Contains(body, want) {
-		t.Errorf("after an agent was killed, the verdict is %d %s, want 400 and %s", code, body, want)
-	}
+	eventually.Nil(t, func() error {
+		if code, body := ask(t, server, verdictPath); code != http.StatusBadRequest || !strings.Contains(body, want) {
+			return fmt.Errorf("after an agent was killed, the verdict is %d %s, want 400 and %s", code, body, want)
+		}
+		return nil
+	})
 
 	p.stop()
 	if err := p.ended(t); err != nil {

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 const nodePort = 31081
@@ -64,7 +66,12 @@ func ask(ctx context.Context, dial dial, at netip.AddrPort, query string) (answe
 // door is the NodePort on the server's own node, which takes no overlay.
 func (w world) door() netip.AddrPort {
 	w.Helper()
-	n, err := w.cluster.Node(w.serverNode())
+	return w.doorOf(w.serverNode())
+}
+
+func (w world) doorOf(node string) netip.AddrPort {
+	w.Helper()
+	n, err := w.cluster.Node(node)
 	w.must(err)
 	return netip.AddrPortFrom(n.IPv4(), nodePort)
 }
@@ -89,15 +96,7 @@ func (w world) awaitAt(at netip.AddrPort, query string, expected func(answer) er
 // eventually calls f until it returns no error.
 func (w world) eventually(f func() error) {
 	w.Helper()
-	for until := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(until) {
-			w.Fatalf("after %s still: %v", patience, err)
-		}
-	}
+	eventually.Within(w, patience, f)
 }
 
 // well is an answer that everybody reports.

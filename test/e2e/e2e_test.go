@@ -5,48 +5,73 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/netchecker/netchecker/test/cluster/kube"
+	"github.com/netchecker/netchecker/test/sweep"
 )
 
 // root is the repository's.
 const root = "../.."
 
+// areas are all there are, in the order in which one finds most of what it needs
+// left by the one before.
+var areas = []area{
+	{"install", world.withoutRelease, []part{
+		once("helm install ends with a 200 through the NodePort", installs),
+		once("helm test passes", helmTest),
+		once("no container is root or may write to its root", unprivileged),
+		once("helm uninstall leaves nothing", uninstalls),
+		once("a Service of IPv6 alone", ipv6Only),
+	}},
+	{"upgrade", world.withUsualRelease, []part{
+		once("an upgrade names nobody who only ends or starts", upgrades),
+		once("an upgrade that cannot work stops at one node", badUpgrade),
+	}},
+	{"nodes", world.withQuickRelease, []part{
+		once("added, drained and removed: never a failing answer", nodeComesAndGoes),
+		onEach("isolated: outdated, then absent, then healed", world.others, nodeIsolated),
+	}},
+	{"faults", world.withQuickRelease, []part{
+		onEach("overlay cut: both agents of that node are outdated", world.others, overlayCut),
+		once("overlay cut on the server's node: all agents elsewhere are", overlayCutAtServer),
+		times("overlay cut at one of two CoreDNS: no agent elsewhere is outdated", 10, overlayCutAtDNS),
+		onEach("DNS cut: its agents go on, and say so", world.nodes, dnsCut),
+		once("CoreDNS down: nobody is blamed", dnsDown),
+		onEach("kube-proxy dead: both agents of that node are outdated", world.others, kubeProxyDead),
+		once("API server down: the verdict goes on and tells its age", apiServerDown),
+		once("server pod killed: nobody is blamed", serverKilled),
+		onEach("black hole: padded reports meet it, others do not", world.others, blackHole),
+	}},
+	{"monitoring", world.withQuickRelease, []part{
+		once("Prometheus fires the shipped alert and resolves it", alerts),
+	}},
+	{"sets", world.withoutRelease, []part{
+		once("two servers on an etcd over TLS", externalEtcd),
+		once("in the shape of Kubespray, with its etcd frozen and thawed", kubespray),
+	}},
+}
+
 func TestNetcheckerInACluster(t *testing.T) {
+	chosen, err := chosen(areas, os.Getenv("E2E"), sweep.Whole())
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := world{T: t, cluster: bringUp(t)}
-	for _, part := range []struct {
-		name string
-		f    func(world)
-	}{
-		{"helm install ends with a 200 through the NodePort", installs},
-		{"helm test passes", helmTest},
-		{"an upgrade names nobody who only ends or starts", upgrades},
-		{"an upgrade that cannot work stops at one node", badUpgrade},
-		{"no container is root or may write to its root", unprivileged},
-		{"overlay cut: both agents of that node are outdated", overlayCut},
-		{"overlay cut on the server's node: all agents elsewhere are", overlayCutAtServer},
-		{"CoreDNS down: nobody is blamed", dnsDown},
-		{"API server down: the verdict goes on and tells its age", apiServerDown},
-		{"server pod killed: nobody is blamed", serverKilled},
-		{"black hole: padded reports meet it, others do not", blackHole},
-		{"node added, drained and removed: never a failing answer", nodeComesAndGoes},
-		{"node isolated: outdated, then absent, then healed", nodeIsolated},
-		{"Prometheus fires the shipped alert and resolves it", alerts},
-		{"helm uninstall leaves nothing", uninstalls},
-		{"a Service of IPv6 alone", ipv6Only},
-		{"two servers on an etcd over TLS", externalEtcd},
-		{"in the shape of Kubespray, with its etcd frozen and thawed", kubespray},
-	} {
+	var times strings.Builder
+	defer func() { t.Logf("areas:\n%s", &times) }()
+	for _, a := range chosen {
 		begun := time.Now()
-		if !t.Run(part.name, func(t *testing.T) { part.f(world{t, w.cluster}) }) {
-			// What it broke may be broken still.
+		passed := t.Run(a.name, func(t *testing.T) { a.test(world{t, w.cluster}) })
+		fmt.Fprintf(&times, "e2e %-12s %4.0f s\n", a.name, time.Since(begun).Seconds())
+		if !passed {
 			w.gather()
 			return
 		}
-		t.Logf("%s: %.1f s", part.name, time.Since(begun).Seconds())
 	}
 }
 

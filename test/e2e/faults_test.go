@@ -3,11 +3,8 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +25,8 @@ func (w world) onlyBlames(runs []run, names []string) {
 	}
 }
 
-func overlayCut(w world) {
-	node, door := w.others()[0], w.door()
+func overlayCut(w world, node string) {
+	door := w.door()
 	names := w.agents(node)
 	w.broken(func() {
 		answers := w.watching(door)
@@ -59,49 +56,19 @@ func (w world) sleep(d time.Duration) {
 	}
 }
 
-// dnsDown: the agents know where the server is, and go on reporting; the reports
-// tell that the name is resolved no more.
-func dnsDown(w world) {
-	door := w.door()
-	w.eventually(func() error { return w.resolved(door, true) })
+// kubeProxyDead: connections that there are outlive the rules, new ones do not come
+// about. It asks through another node's NodePort.
+func kubeProxyDead(w world, node string) {
+	door := w.doorOf(w.butFor(node)[0])
+	names := w.agents(node)
 	w.broken(func() {
+		begun := time.Now()
 		answers := w.watching(door)
-		w.eventually(func() error { return w.resolved(door, false) })
+		w.awaitAt(door, "", outdated(names))
+		w.within("outdated", begun, interval/2, 2*interval+10*time.Second)
 		w.sleep(severalIntervals)
-		w.alwaysWell(answers.end(w))
-	}, "coredns-down")
-}
-
-// record is what the server shows of an agent, as far as it matters here.
-type record struct {
-	NSLookup map[string][]string `json:"nslookup"`
-}
-
-// resolved is nil where all six agents have reported that they resolve the server's
-// name, or that they do not.
-func (w world) resolved(at netip.AddrPort, want bool) error {
-	all, err := w.records(at)
-	if err != nil || len(all) != 6 {
-		return fmt.Errorf("there are %d records, want 6 (%v)", len(all), err)
-	}
-	for name, record := range all {
-		if ips := record.NSLookup["netchecker-service"]; (len(ips) > 0) != want {
-			return fmt.Errorf("%s resolves the server's name to %q", name, ips)
-		}
-	}
-	return nil
-}
-
-func (w world) records(at netip.AddrPort) (map[string]record, error) {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: w.cluster.Dial, DisableKeepAlives: true}}
-	response, err := client.Get(fmt.Sprintf("http://%s/api/v1/agents/", at))
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	var all map[string]record
-	err = json.NewDecoder(response.Body).Decode(&all)
-	return all, err
+		w.onlyBlames(answers.end(w), names)
+	}, "kubeproxy-dead", node)
 }
 
 func apiServerDown(w world) {
@@ -159,8 +126,8 @@ func serverKilled(w world) {
 }
 
 // blackHole is what the padding is for.
-func blackHole(w world) {
-	node, door := w.others()[0], w.door()
+func blackHole(w world, node string) {
+	door := w.door()
 	names := w.agents(node)
 	w.broken(func() { w.awaitAt(door, "", outdated(names)) }, "blackhole", node, "1300")
 

@@ -42,8 +42,8 @@ func nodeComesAndGoes(w world) {
 	}
 }
 
-func nodeIsolated(w world) {
-	node, door := w.others()[0], w.door()
+func nodeIsolated(w world, node string) {
+	door := w.door()
 	names := w.agents(node)
 	w.broken(func() {
 		begun := time.Now()

@@ -73,6 +73,32 @@ func (w world) install(args ...string) string {
 	return w.helm(append([]string{"install", "netchecker", "helm-chart/netchecker", "--create-namespace"}, args...)...)
 }
 
+// withoutRelease ends with no netchecker in the cluster.
+func (w world) withoutRelease() {
+	w.Helper()
+	w.helm("uninstall", "netchecker", "--ignore-not-found", "--wait")
+	w.gone()
+}
+
+// withUsualRelease ends with the chart installed with its own values, and all well.
+func (w world) withUsualRelease() {
+	w.Helper()
+	w.withRelease("--reset-values")
+}
+
+// withQuickRelease ends with it installed with short times.
+func (w world) withQuickRelease() {
+	w.Helper()
+	w.withRelease(quick...)
+}
+
+func (w world) withRelease(args ...string) {
+	w.Helper()
+	w.helm(append([]string{"upgrade", "--install", "--create-namespace", "netchecker", "helm-chart/netchecker"}, args...)...)
+	w.rolledOut()
+	w.await("", wellWith(6))
+}
+
 // upgrade changes values and waits until all pods are of the new ones.
 func (w world) upgrade(args ...string) {
 	w.Helper()
@@ -91,6 +117,11 @@ func (w world) rolledOut() {
 func (w world) uninstall() {
 	w.Helper()
 	w.helm("uninstall", "netchecker", "--wait")
+	w.gone()
+}
+
+func (w world) gone() {
+	w.Helper()
 	w.kubectl("wait", "pods", "--all", "--namespace", namespace, "--for=delete", "--timeout=60s")
 }
 
@@ -117,17 +148,26 @@ func (w world) serverNode() string {
 		"--field-selector", "status.phase=Running", "--output", "jsonpath={.items[0].spec.nodeName}")
 }
 
+// nodes are all there are.
+func (w world) nodes() []string {
+	w.Helper()
+	var names []string
+	for _, n := range w.cluster.Nodes() {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+// butFor are all nodes but one.
+func (w world) butFor(node string) []string {
+	w.Helper()
+	return slices.DeleteFunc(w.nodes(), func(name string) bool { return name == node })
+}
+
 // others are the nodes without the server.
 func (w world) others() []string {
 	w.Helper()
-	server := w.serverNode()
-	var names []string
-	for _, n := range w.cluster.Nodes() {
-		if n.Name != server {
-			names = append(names, n.Name)
-		}
-	}
-	return names
+	return w.butFor(w.serverNode())
 }
 
 // broken injects a fault, calls f, heals it, and waits until all is well.

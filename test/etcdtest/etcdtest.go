@@ -9,14 +9,16 @@ import (
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/netchecker/netchecker/test/process"
 )
 
 // Etcd is the etcd of one test. What can't be done fails that test.
 type Etcd struct {
+	process.Held
 	// Endpoint is the client URL, the same after a restart.
 	Endpoint string
 
-	tb     testing.TB
 	server *Server
 }
 
@@ -28,7 +30,7 @@ func Start(tb testing.TB, opts ...Option) *Etcd {
 	if err != nil {
 		tb.Fatalf("starting etcd: %v", err)
 	}
-	e := &Etcd{Endpoint: server.Endpoint, tb: tb, server: server}
+	e := &Etcd{Held: process.Hold(tb, server.Service), Endpoint: server.Endpoint, server: server}
 	tb.Cleanup(func() {
 		if err := server.Kill(); err != nil {
 			tb.Errorf("ending etcd: %v", err)
@@ -53,47 +55,4 @@ func (e *Etcd) Client(tb testing.TB) *clientv3.Client {
 		}
 	})
 	return client
-}
-
-// PID is the process id of the etcd that runs, or ran last.
-func (e *Etcd) PID() int { return e.server.PID() }
-
-// Pause stops etcd where it is (SIGSTOP): connections stay, nothing answers.
-func (e *Etcd) Pause() {
-	e.tb.Helper()
-	e.must(e.server.Pause())
-}
-
-// Resume lets a paused etcd go on (SIGCONT).
-func (e *Etcd) Resume() {
-	e.tb.Helper()
-	e.must(e.server.Resume())
-}
-
-// Kill ends etcd without warning (SIGKILL).
-func (e *Etcd) Kill() {
-	e.tb.Helper()
-	e.must(e.server.Kill())
-}
-
-// Stop asks etcd to end and waits for it.
-func (e *Etcd) Stop() {
-	e.tb.Helper()
-	e.must(e.server.Stop())
-}
-
-// Restart starts etcd again on the same data and ports, and returns when it is
-// healthy. One that still runs is killed first.
-func (e *Etcd) Restart() {
-	e.tb.Helper()
-	e.must(e.server.Restart(e.tb.Context()))
-}
-
-// must marks the test as failed and lets it go on: a test may well pause its
-// etcd from another goroutine, where it can't be ended.
-func (e *Etcd) must(err error) {
-	e.tb.Helper()
-	if err != nil {
-		e.tb.Errorf("etcd: %v", err)
-	}
 }

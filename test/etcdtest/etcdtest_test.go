@@ -139,23 +139,6 @@ func TestTLSIsVerified(t *testing.T) {
 	}
 }
 
-func TestOlderReleasesRun(t *testing.T) {
-	t.Parallel()
-	for _, release := range []string{"3.4", "3.5"} {
-		t.Run(release, func(t *testing.T) {
-			t.Parallel()
-			etcd := etcdtest.Start(t, etcdtest.Version(release))
-			status, err := etcd.Client(t).Status(t.Context(), etcd.Endpoint)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !strings.HasPrefix(status.Version, release+".") {
-				t.Errorf("this is etcd %s", status.Version)
-			}
-		})
-	}
-}
-
 func TestUnknownReleaseIsAnError(t *testing.T) {
 	_, err := etcdtest.Run(t.Context(), t.TempDir(), etcdtest.Version("2.3"))
 	const want = `there is no etcd "2.3" to test with; there are 3.4 and 3.5`

@@ -2,7 +2,10 @@ package etcdtest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/netchecker/netchecker/test/certtest"
 )
@@ -65,17 +68,22 @@ func MutualTLS(ca *certtest.Authority) Option {
 	}
 }
 
-// Version runs another release than the newest: one of "3.4" and "3.5".
-func Version(minor string) Option {
+// older are the programs of releases that a server may have to do with, besides the
+// newest, by their names in test/tools.
+var older = map[string]string{"3.4": "etcd34", "3.5": "etcd35"}
+
+// Older are the releases that Version knows. Tests of them have the build tag older,
+// and are run by make older-etcds, which builds them.
+func Older() []string { return slices.Sorted(maps.Keys(older)) }
+
+// Version runs another release than the newest: one of Older.
+func Version(release string) Option {
 	return func(c *config) error {
-		switch minor {
-		case "3.4":
-			c.tool = "etcd34"
-		case "3.5":
-			c.tool = "etcd35"
-		default:
-			return fmt.Errorf("there is no etcd %q to test with; there are 3.4 and 3.5", minor)
+		tool, there := older[release]
+		if !there {
+			return fmt.Errorf("there is no etcd %q to test with; there are %s", release, strings.Join(Older(), " and "))
 		}
+		c.tool = tool
 		return nil
 	}
 }

@@ -3,13 +3,11 @@ package etcdtest
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -24,21 +22,17 @@ const (
 	startWithin = time.Minute
 	// stopWithin is how long an etcd may take to end when asked to.
 	stopWithin = 10 * time.Second
-	// startTries is how often Run tries with ports that somebody else took first.
-	startTries = 3
 )
 
 // Server is an etcd of one member in a process of its own, for programs and for
-// tests that share one; others use [Start]. Its methods may not be called at once.
+// tests that share one; others use [Start].
 type Server struct {
+	*process.Service
 	// Endpoint is the client URL, the same after a restart.
 	Endpoint string
 
-	dir     string
-	program string
-	args    []string
-	tls     *tls.Config
-	process *process.Process
+	data string
+	tls  *tls.Config
 }
 
 // Run starts an etcd whose data and log are in dir, which must be there, and
@@ -52,28 +46,23 @@ func Run(ctx context.Context, dir string, opts ...Option) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	for try := 1; ; try++ {
-		s := &Server{dir: dir, program: program}
-		if err := s.configure(c); err != nil {
-			return nil, err
-		}
-		err := s.start(ctx)
-		if err == nil {
-			return s, nil
-		}
-		if try == startTries || !strings.Contains(err.Error(), "address already in use") {
-			return nil, err
-		}
-		if err := os.RemoveAll(s.data()); err != nil {
-			return nil, fmt.Errorf("clearing the data of a failed start: %w", err)
-		}
+	s := &Server{data: filepath.Join(dir, "etcd")}
+	s.Service = &process.Service{
+		Spec:  process.Spec{Path: program, Log: filepath.Join(dir, "etcd.log")},
+		Ready: s.healthy, Within: startWithin, Grace: stopWithin,
 	}
+	if err := s.StartOnFreePort(ctx, func() error { return s.configure(c) }); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-func (s *Server) data() string { return filepath.Join(s.dir, "etcd") }
-
-// configure chooses ports and writes the command line.
+// configure chooses ports and writes the command line. What a start on other ports
+// left is cleared.
 func (s *Server) configure(c *config) error {
+	if err := os.RemoveAll(s.data); err != nil {
+		return fmt.Errorf("clearing the data of a failed start: %w", err)
+	}
 	client, err := process.FreePort()
 	if err != nil {
 		return err
@@ -88,8 +77,8 @@ func (s *Server) configure(c *config) error {
 	}
 	s.Endpoint = fmt.Sprintf("%s://127.0.0.1:%d", scheme, client)
 	peerURL := fmt.Sprintf("http://127.0.0.1:%d", peer)
-	s.args = append([]string{
-		"--name", "test", "--data-dir", s.data(), "--log-outputs", "stderr", "--logger", "zap",
+	s.Spec.Args = append([]string{
+		"--name", "test", "--data-dir", s.data, "--log-outputs", "stderr", "--logger", "zap",
 		"--listen-client-urls", s.Endpoint, "--advertise-client-urls", s.Endpoint,
 		"--listen-peer-urls", peerURL, "--initial-advertise-peer-urls", peerURL,
 		"--initial-cluster", "test=" + peerURL,
@@ -105,9 +94,9 @@ func (s *Server) configureTLS(c *config) error {
 	if err != nil {
 		return err
 	}
-	s.args = append(s.args, "--cert-file", server.CertFile, "--key-file", server.KeyFile)
+	s.Spec.Args = append(s.Spec.Args, "--cert-file", server.CertFile, "--key-file", server.KeyFile)
 	if c.mutual {
-		s.args = append(s.args, "--client-cert-auth", "--trusted-ca-file", c.certs.File)
+		s.Spec.Args = append(s.Spec.Args, "--client-cert-auth", "--trusted-ca-file", c.certs.File)
 	}
 	client, err := c.certs.Client("etcd-test-client", "test")
 	if err != nil {
@@ -115,20 +104,6 @@ func (s *Server) configureTLS(c *config) error {
 	}
 	s.tls, err = c.certs.ClientConfig(client)
 	return err
-}
-
-func (s *Server) start(ctx context.Context) error {
-	p, err := process.Start(process.Spec{Path: s.program, Args: s.args, Log: filepath.Join(s.dir, "etcd.log")})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
-	defer cancel()
-	if err := p.WaitUntil(ctx, s.healthy); err != nil {
-		return errors.Join(err, p.Kill())
-	}
-	s.process = p
-	return nil
 }
 
 // healthy asks etcd itself, which answers so once it has a leader and can write.
@@ -164,31 +139,4 @@ func (s *Server) Connect() (*clientv3.Client, error) {
 		TLS:         s.tls,
 		Logger:      zap.NewNop(),
 	})
-}
-
-// PID is the process id of the etcd that runs, or ran last.
-func (s *Server) PID() int { return s.process.PID() }
-
-// LogTail is the end of etcd's log.
-func (s *Server) LogTail() string { return s.process.LogTail() }
-
-// Pause stops etcd where it is (SIGSTOP): connections stay, nothing answers.
-func (s *Server) Pause() error { return s.process.Pause() }
-
-// Resume lets a paused etcd go on (SIGCONT).
-func (s *Server) Resume() error { return s.process.Resume() }
-
-// Kill ends etcd without warning (SIGKILL).
-func (s *Server) Kill() error { return s.process.Kill() }
-
-// Stop asks etcd to end and waits for it.
-func (s *Server) Stop() error { return s.process.Stop(stopWithin) }
-
-// Restart starts etcd again on the same data and ports, and returns when it is
-// healthy. One that still runs is killed first.
-func (s *Server) Restart(ctx context.Context) error {
-	if err := s.Kill(); err != nil {
-		return err
-	}
-	return s.start(ctx)
 }

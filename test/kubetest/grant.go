@@ -93,7 +93,7 @@ func (s *Server) waitUntilDecided(ctx context.Context, user string, a access, al
 			Verb: a.verb, Group: a.group, Resource: a.resource, Name: a.name,
 		},
 	}}
-	err := s.process.WaitUntil(ctx, func(ctx context.Context) error {
+	err := s.WaitUntil(ctx, func(ctx context.Context) error {
 		answer, err := s.admin.AuthorizationV1().SubjectAccessReviews().Create(ctx, question, metav1.CreateOptions{})
 		if err != nil {
 			return err

@@ -18,10 +18,14 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/netchecker/netchecker/test/process"
 )
 
 // Cluster is a Server as one test uses it. What can't be done fails that test.
 type Cluster struct {
+	// Held is kube-apiserver alone: its etcd goes on when that ends.
+	process.Held
 	// URL is where kube-apiserver listens, the same after a restart.
 	URL string
 
@@ -85,7 +89,9 @@ func runWithin(run func(*Server) int) (status int, err error) {
 }
 
 // For is the server as tb uses it.
-func (s *Server) For(tb testing.TB) *Cluster { return &Cluster{URL: s.URL, tb: tb, server: s} }
+func (s *Server) For(tb testing.TB) *Cluster {
+	return &Cluster{Held: process.Hold(tb, s.Service), URL: s.URL, tb: tb, server: s}
+}
 
 // Client is the administrator's, without a rate limit.
 func (c *Cluster) Client() kubernetes.Interface { return c.server.Client() }
@@ -117,45 +123,5 @@ func (c *Cluster) Grant(user string, rules ...rbacv1.PolicyRule) {
 	c.tb.Helper()
 	if err := c.server.Grant(c.tb.Context(), user, rules...); err != nil {
 		c.tb.Fatal(err)
-	}
-}
-
-// Pause stops kube-apiserver where it is (SIGSTOP): connections stay, nothing answers.
-func (c *Cluster) Pause() {
-	c.tb.Helper()
-	c.must(c.server.Pause())
-}
-
-// Resume lets a paused kube-apiserver go on (SIGCONT).
-func (c *Cluster) Resume() {
-	c.tb.Helper()
-	c.must(c.server.Resume())
-}
-
-// Kill ends kube-apiserver without warning (SIGKILL); its etcd goes on.
-func (c *Cluster) Kill() {
-	c.tb.Helper()
-	c.must(c.server.Kill())
-}
-
-// Stop asks kube-apiserver to end and waits for it; its etcd goes on.
-func (c *Cluster) Stop() {
-	c.tb.Helper()
-	c.must(c.server.Stop())
-}
-
-// Restart starts kube-apiserver again on the same data and port, and returns
-// when it is ready. One that still runs is killed first.
-func (c *Cluster) Restart() {
-	c.tb.Helper()
-	c.must(c.server.Restart(c.tb.Context()))
-}
-
-// must marks the test as failed and lets it go on: a test may well pause its
-// cluster from another goroutine, where it can't be ended.
-func (c *Cluster) must(err error) {
-	c.tb.Helper()
-	if err != nil {
-		c.tb.Errorf("kube-apiserver: %v", err)
 	}
 }

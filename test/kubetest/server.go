@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,24 +22,20 @@ const (
 	startWithin = 2 * time.Minute
 	// stopWithin is how long kube-apiserver may take to end when asked to.
 	stopWithin = 20 * time.Second
-	// startTries is how often Run tries with a port that somebody else took first.
-	startTries = 3
 )
 
 // Server is a kube-apiserver with an etcd of its own. Starting one takes
 // seconds, so the tests of a package share one; see [Main]. Config, Kubeconfig
 // and Grant may be called at once, what stops and starts it may not.
 type Server struct {
+	// Service is kube-apiserver alone: its etcd goes on when that ends.
+	*process.Service
 	// URL is where it listens, the same after a restart.
 	URL string
 
-	dir     string
-	program string
-	args    []string
-	etcd    *etcdtest.Server
-	ca      *certtest.Authority
-	process *process.Process
-	admin   *kubernetes.Clientset
+	etcd  *etcdtest.Server
+	ca    *certtest.Authority
+	admin *kubernetes.Clientset
 
 	// mu guards certificates, of which there is one for each identity.
 	mu           sync.Mutex
@@ -64,23 +59,15 @@ func Run(ctx context.Context, dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, program: program, etcd: etcd, ca: ca, certificates: map[string]certtest.Pair{}}
-	if err := s.startOnFreePort(ctx); err != nil {
+	s := &Server{etcd: etcd, ca: ca, certificates: map[string]certtest.Pair{}}
+	s.Service = &process.Service{
+		Spec:  process.Spec{Path: program, Log: filepath.Join(dir, "kube-apiserver.log")},
+		Ready: s.ready, Within: startWithin, Grace: stopWithin,
+	}
+	if err := s.StartOnFreePort(ctx, s.configure); err != nil {
 		return nil, errors.Join(err, etcd.Kill())
 	}
 	return s, nil
-}
-
-func (s *Server) startOnFreePort(ctx context.Context) error {
-	for try := 1; ; try++ {
-		if err := s.configure(); err != nil {
-			return err
-		}
-		err := s.start(ctx)
-		if err == nil || try == startTries || !strings.Contains(err.Error(), "address already in use") {
-			return err
-		}
-	}
 }
 
 // configure chooses a port, makes the certificates and writes the command line.
@@ -98,7 +85,7 @@ func (s *Server) configure() error {
 	if err != nil {
 		return err
 	}
-	s.args = []string{
+	s.Spec.Args = []string{
 		"--etcd-servers", s.etcd.Endpoint,
 		"--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1", "--secure-port", strconv.Itoa(port),
 		"--tls-cert-file", serving.CertFile, "--tls-private-key-file", serving.KeyFile,
@@ -127,20 +114,6 @@ func (s *Server) adminClient() (*kubernetes.Clientset, error) {
 	return kubernetes.NewForConfig(config)
 }
 
-func (s *Server) start(ctx context.Context) error {
-	p, err := process.Start(process.Spec{Path: s.program, Args: s.args, Log: filepath.Join(s.dir, "kube-apiserver.log")})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
-	defer cancel()
-	if err := p.WaitUntil(ctx, s.ready); err != nil {
-		return errors.Join(err, p.Kill())
-	}
-	s.process = p
-	return nil
-}
-
 // ready asks kube-apiserver, which answers so once it serves the first roles
 // and namespaces, too.
 func (s *Server) ready(ctx context.Context) error {
@@ -155,34 +128,7 @@ func (s *Server) ready(ctx context.Context) error {
 // Client is the administrator's, without a rate limit.
 func (s *Server) Client() kubernetes.Interface { return s.admin }
 
-// LogTail is the end of kube-apiserver's log.
-func (s *Server) LogTail() string { return s.process.LogTail() }
-
-// PID is the process id of the kube-apiserver that runs, or ran last.
-func (s *Server) PID() int { return s.process.PID() }
-
-// Pause stops kube-apiserver where it is (SIGSTOP): connections stay, nothing answers.
-func (s *Server) Pause() error { return s.process.Pause() }
-
-// Resume lets a paused kube-apiserver go on (SIGCONT).
-func (s *Server) Resume() error { return s.process.Resume() }
-
-// Kill ends kube-apiserver without warning (SIGKILL); its etcd goes on.
-func (s *Server) Kill() error { return s.process.Kill() }
-
-// Stop asks kube-apiserver to end and waits for it; its etcd goes on.
-func (s *Server) Stop() error { return s.process.Stop(stopWithin) }
-
-// Restart starts kube-apiserver again on the same data and port, and returns
-// when it is ready. One that still runs is killed first.
-func (s *Server) Restart(ctx context.Context) error {
-	if err := s.Kill(); err != nil {
-		return err
-	}
-	return s.start(ctx)
-}
-
 // Close ends kube-apiserver and its etcd.
 func (s *Server) Close() error {
-	return errors.Join(s.process.Kill(), s.etcd.Kill())
+	return errors.Join(s.Kill(), s.etcd.Kill())
 }

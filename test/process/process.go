@@ -170,6 +170,18 @@ func (p *Process) signalUnlessEnded(s syscall.Signal) error {
 	return err
 }
 
+// Alive says whether a process has that id and has not ended: a zombie has, and
+// whoever inherits one may take its time to reap it.
+func Alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	// pid (name) state …, and a name may have brackets: see proc_pid_stat(5).
+	end := bytes.LastIndex(stat, []byte(") "))
+	return end >= 0 && !bytes.HasPrefix(stat[end+2:], []byte("Z"))
+}
+
 // pollEvery is how often WaitUntil asks.
 const pollEvery = 20 * time.Millisecond
 

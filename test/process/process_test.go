@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/netchecker/netchecker/test/eventually"
 	"github.com/netchecker/netchecker/test/process"
 )
 
@@ -204,25 +205,7 @@ func TestChildrenEndWithTheirParentHoweverItEnds(t *testing.T) {
 	if err := parent.Wait(); err == nil {
 		t.Error("the parent ended by itself")
 	}
-	for until := time.Now().Add(10 * time.Second); alive(t, child); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("the child, process %d, outlived its parent", child)
-		}
-	}
-}
-
-// alive is false for a zombie, too: who inherits it may take its time to reap it.
-func alive(t *testing.T, pid int) bool {
-	t.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-		return false
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return !strings.HasPrefix(state, "Z")
+	eventually.True(t, fmt.Sprintf("process %d, the child, has ended", child), func() bool { return !process.Alive(child) })
 }
 
 func TestFreePortsLieBelowThoseThatTheKernelGivesOut(t *testing.T) {

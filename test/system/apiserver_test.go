@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestTheVerdictGoesOnWithoutTheAPIServerAndTellsHowOldTheListIs(t *testing.T) {
@@ -22,7 +24,7 @@ func TestTheVerdictGoesOnWithoutTheAPIServerAndTellsHowOldTheListIs(t *testing.T
 			s.becomes(checkPath, 200, allWell(2))
 			away.leave()
 			const age = `,"PodListAgeSeconds":`
-			eventually(t, func() error {
+			eventually.Nil(t, func() error {
 				answer := s.check()
 				if answer.status != 200 || !strings.HasPrefix(answer.body, strings.TrimSuffix(allWell(2), "}")+age) {
 					return fmt.Errorf("the check is %v, want all well, and %s", answer, age)
@@ -36,7 +38,7 @@ func TestTheVerdictGoesOnWithoutTheAPIServerAndTellsHowOldTheListIs(t *testing.T
 				t.Errorf("/readyz/serving: %v", answer)
 			}
 			stop()
-			eventually(t, func() error { return names(s.check(), `"Outdated":["silent"],"PodListAgeSeconds":`) })
+			eventually.Nil(t, func() error { return names(s.check(), `"Outdated":["silent"],"PodListAgeSeconds":`) })
 			away.back()
 			s.becomes(checkPath, 400, outdated("silent"))
 			// What happens now is noticed again.
@@ -53,9 +55,9 @@ func TestWhereTheListWasNeverReadNothingIsKnown(t *testing.T) {
 	cluster := c.all()
 	c.Kill()
 	s := serve(t, ownEtcd(t), cluster, flags{"-starting-grace", "0"})
-	eventually(t, func() error { return names(s.check(), unknownHead+"the list of agent pods was never read") })
+	eventually.Nil(t, func() error { return names(s.check(), unknownHead+"the list of agent pods was never read") })
 	wantUnknown(t, s.check())
-	eventually(t, func() error { return names(s.get("/readyz"), "[-]pods failed") })
+	eventually.Nil(t, func() error { return names(s.get("/readyz"), "[-]pods failed") })
 	s.takes(well.report(1))
 	if answer := s.get("/api/v1/agents/"); answer.status != 503 {
 		t.Errorf("the list of agents is %v", answer)

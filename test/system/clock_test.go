@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestTheNewestReportIsShownAtOnceWhateverItSaysOfTime(t *testing.T) {
@@ -23,7 +25,7 @@ func TestTheNewestReportIsShownAtOnceWhateverItSaysOfTime(t *testing.T) {
 	} {
 		s.takes(a.post(fmt.Sprintf(`{"report_interval":60,"nodename":"n1","podname":"a","hostdate":%q,"uptime":%d}`, row.hostdate, row.uptime)))
 		taken := time.Now()
-		eventually(t, func() error {
+		eventually.Nil(t, func() error {
 			if got := s.agents()["a"]; got.Uptime != row.uptime || got.HostDate != row.hostdate {
 				return fmt.Errorf("%s: shown is uptime %d of %s, want %d of %s", row.why, got.Uptime, got.HostDate, row.uptime, row.hostdate)
 			}

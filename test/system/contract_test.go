@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/netchecker/netchecker/test/eventually"
 	"github.com/netchecker/netchecker/test/process"
 )
 
@@ -77,7 +78,7 @@ func TestPayloadsOfAllOriginalAgentsAreTaken(t *testing.T) {
 	} {
 		s.takes(x.post(row.body))
 		want := record{PodName: x.name, NodeName: row.node, HostDate: "2017-11-30T14:54:19.5Z", Uptime: row.uptime, Interval: 15}
-		eventually(t, func() error {
+		eventually.Nil(t, func() error {
 			got := s.agents()[x.name]
 			got.LastUpdated = ""
 			if got != want {

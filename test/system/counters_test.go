@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // neverFalls returns a function that reads a counter, and fails the test where it
@@ -24,7 +26,7 @@ func (s *server) neverFalls(series string) func() float64 {
 // reaches waits until a counter is what it should be.
 func reaches(t *testing.T, read func() float64, want float64) {
 	t.Helper()
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		if v := read(); v != want {
 			return fmt.Errorf("it is %v, want %v", v, want)
 		}
@@ -142,7 +144,7 @@ func TestErrorsCountOnceAtTheBeginningAndOncePerIntervalOnEachServer(t *testing.
 	errors.begin(1)
 	// The leader's verdict may be about a second ahead of the other's, which each
 	// wait for a proof of their own that nothing was missed.
-	eventuallyWithin(t, 3*time.Second, func() error {
+	eventually.Within(t, 3*time.Second, func() error {
 		if answer := two.check(); answer.body != outdated("silent") {
 			return fmt.Errorf("an error is counted while the check says %v", answer)
 		}
@@ -162,7 +164,7 @@ func TestErrorsCountOnceAtTheBeginningAndOncePerIntervalOnEachServer(t *testing.
 // same waits until all servers show one value.
 func same(t *testing.T, series string, servers ...*server) {
 	t.Helper()
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		first, _ := servers[0].metric(series)
 		for _, s := range servers[1:] {
 			if v, _ := s.metric(series); v != first {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // stored is the report of an agent of namespace default as etcd has it.
@@ -131,7 +133,7 @@ func TestTwoHundredSendersAtOnceAreAllHeard(t *testing.T) {
 	}
 	wg.Wait()
 	s.becomes(checkPath, 200, allWell(senders))
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		metrics := s.get("/metrics").body
 		for _, a := range agents {
 			if want := fmt.Sprintf("\n%s %d\n", a.series(reportCount), each); !strings.Contains(metrics, want) {
@@ -141,7 +143,7 @@ func TestTwoHundredSendersAtOnceAreAllHeard(t *testing.T) {
 		return nil
 	})
 	// Counts are those of now; what is shown of the agents is a moment older.
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		shown := s.agents()
 		for _, a := range agents {
 			if e := shown[a.name]; e.PodName != a.name || e.Uptime != each {

@@ -9,8 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // client connects anew for each request, as servers come and go, and does not
@@ -128,33 +129,11 @@ func (s *server) metric(series string) (float64, bool) {
 	return 0, false
 }
 
-// within is how long tests wait for what should be soon, on a busy machine.
-const within = 40 * time.Second
-
-// eventually waits until condition returns nil.
-func eventually(tb testing.TB, condition func() error) {
-	tb.Helper()
-	eventuallyWithin(tb, within, condition)
-}
-
-func eventuallyWithin(tb testing.TB, most time.Duration, condition func() error) {
-	tb.Helper()
-	for deadline := time.Now().Add(most); ; time.Sleep(30 * time.Millisecond) {
-		err := condition()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			tb.Fatalf("after %v still: %v", most, err)
-		}
-	}
-}
-
 // becomes waits until the path is answered so; body "" means whatever body.
 func (s *server) becomes(path string, status int, body string) answer {
 	s.tb.Helper()
 	var a answer
-	eventually(s.tb, func() error {
+	eventually.Nil(s.tb, func() error {
 		a = s.get(path)
 		if a.status != status || body != "" && a.body != body {
 			return fmt.Errorf("%s: %v, want %d %q", path, a, status, body)
@@ -167,7 +146,7 @@ func (s *server) becomes(path string, status int, body string) answer {
 // metricBecomes waits until a series has that value.
 func (s *server) metricBecomes(series string, value float64) {
 	s.tb.Helper()
-	eventually(s.tb, func() error {
+	eventually.Nil(s.tb, func() error {
 		if v, ok := s.metric(series); !ok || v != value {
 			return fmt.Errorf("%s is %v (there: %t), want %v", series, v, ok, value)
 		}

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/netchecker/netchecker/test/eventually"
 	"github.com/netchecker/netchecker/test/kubetest"
 )
 
@@ -29,7 +30,7 @@ func useCluster(t *testing.T) *cluster {
 }
 
 func (c *cluster) clear() {
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), eventually.Patience)
 	defer cancel()
 	core, now := c.Client().CoreV1(), int64(0)
 	pods, err := core.Pods("").List(ctx, metav1.ListOptions{})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // outages are the ways in which an etcd goes away and comes back.
@@ -55,7 +56,7 @@ func TestWithoutEtcdReportsAreRefusedWithinThreeSecondsAndAskedForAgain(t *testi
 			}
 		}
 		back()
-		eventually(t, func() error { return wantTaken(s.ask(a.report(3))) })
+		eventually.Nil(t, func() error { return wantTaken(s.ask(a.report(3))) })
 	})
 }
 
@@ -133,7 +134,7 @@ func TestReportsThatExpireWhileEtcdIsStoppedMakeNobodyAbsent(t *testing.T) {
 	// Three intervals, and a lease's bucket of 30 s.
 	time.Sleep(43 * time.Second)
 	etcd.Resume()
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		if got := stored(t, direct, a); got != (record{}) {
 			return fmt.Errorf("etcd still has %+v", got)
 		}
@@ -141,10 +142,10 @@ func TestReportsThatExpireWhileEtcdIsStoppedMakeNobodyAbsent(t *testing.T) {
 	})
 	// Agents have two intervals to report again; one takes its time.
 	keepReporting(t, s.url, a)
-	eventually(t, func() error { return wantStatus(s.check(), 200) })
+	eventually.Nil(t, func() error { return wantStatus(s.check(), 200) })
 	time.Sleep(2 * time.Second)
 	keepReporting(t, s.url, b)
-	eventually(t, func() error { return wantStatus(s.get(b.path()), 200) })
+	eventually.Nil(t, func() error { return wantStatus(s.get(b.path()), 200) })
 	s.becomes(checkPath, 200, allWell(2))
 	stop()
 	seen.wantNobodyBlamed(t)

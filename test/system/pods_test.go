@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // well keeps on reporting, so that a verdict is about the others.
@@ -49,9 +51,9 @@ func TestWithoutAnyRightTheListIsNotKnownAndSaysWhy(t *testing.T) {
 	c := useCluster(t)
 	c.create(well)
 	s := serve(t, ownEtcd(t), c.allowed("netchecker-nothing"), flags{"-starting-grace", "0"})
-	eventually(t, func() error { return names(s.get("/readyz"), "[-]pods failed") })
-	eventually(t, func() error { return names(s.check(), "the list of agent pods was never read") })
-	eventually(t, func() error { return names(s.check(), "forbidden") })
+	eventually.Nil(t, func() error { return names(s.get("/readyz"), "[-]pods failed") })
+	eventually.Nil(t, func() error { return names(s.check(), "the list of agent pods was never read") })
+	eventually.Nil(t, func() error { return names(s.check(), "forbidden") })
 	wantUnknown(t, s.check())
 	c.Grant("netchecker-nothing", may("pods", "list"))
 	s.ready()
@@ -110,7 +112,7 @@ func TestTheEntryAndTheSeriesOfADeletedPodGoWithinSeconds(t *testing.T) {
 	s.becomes(checkPath, 200, allWell(2))
 	s.metricBecomes(gone.series(reportCount), 1)
 	c.remove(gone, 0)
-	eventuallyWithin(t, 10*time.Second, func() error {
+	eventually.Within(t, 10*time.Second, func() error {
 		if entries := s.agents(); len(entries) != 1 {
 			return fmt.Errorf("its entry is among %v", entries)
 		}
@@ -128,7 +130,7 @@ func TestAReportLeavesEtcdWithinItsTimeToLiveAndABucket(t *testing.T) {
 	s.takes(gone.report(1))
 	agents.set(well)
 	const ttl, bucket, slack = 3 * time.Second, 30 * time.Second, 5 * time.Second
-	eventuallyWithin(t, ttl+bucket+slack, func() error {
+	eventually.Within(t, ttl+bucket+slack, func() error {
 		if got := stored(t, direct, gone); got != (record{}) {
 			return fmt.Errorf("etcd has %+v", got)
 		}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netchecker/netchecker/test/eventually"
 	"github.com/netchecker/netchecker/test/process"
 )
 
@@ -45,7 +46,7 @@ func TestSIGTERMEndsTheServerAfterTheReportThatIsOnItsWay(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			eventually(t, func() error {
+			eventually.Nil(t, func() error {
 				other, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 				if err != nil {
 					return nil

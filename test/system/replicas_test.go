@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestAReportToOneServerIsSeenAtTheOtherWithinASecond(t *testing.T) {
@@ -18,7 +20,7 @@ func TestAReportToOneServerIsSeenAtTheOtherWithinASecond(t *testing.T) {
 	for uptime := uint64(1); uptime <= 9; uptime++ {
 		one.takes(a.report(uptime))
 		answered := time.Now()
-		eventually(t, func() error {
+		eventually.Nil(t, func() error {
 			if got := two.agents()[a.name].Uptime; got != uptime {
 				return fmt.Errorf("the other server shows report %d, want %d", got, uptime)
 			}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,8 +38,7 @@ type flags = []string
 type server struct {
 	tb      testing.TB
 	url     string
-	spec    process.Spec
-	process *process.Process
+	process *process.Service
 }
 
 // serve starts a server with these flags on a free port, and returns when it
@@ -52,57 +52,41 @@ func serve(tb testing.TB, sets ...flags) *server {
 // serveAs is serve for a process that is not as usual.
 func serveAs(tb testing.TB, spec process.Spec, sets ...flags) *server {
 	tb.Helper()
-	s := &server{tb: tb, spec: spec}
-	s.spec.Path, s.spec.Log = serverProgram, filepath.Join(tb.TempDir(), "server.log")
-	s.spec.Env = append(s.spec.Env, raceEnv)
+	spec.Path, spec.Log = serverProgram, filepath.Join(tb.TempDir(), "server.log")
+	spec.Env = append(spec.Env, raceEnv)
+	s := &server{tb: tb}
+	s.process = &process.Service{Spec: spec, Ready: s.listens, Within: startWithin, Grace: stopWithin}
 	tb.Cleanup(s.end)
-	for try := 1; ; try++ {
+	err := s.process.StartOnFreePort(tb.Context(), func() error {
 		port, err := process.FreePort()
-		if err != nil {
-			tb.Fatal(err)
-		}
 		endpoint := fmt.Sprintf("127.0.0.1:%d", port)
-		s.url = "http://" + endpoint
-		s.spec.Args = flags{"-endpoint", endpoint}
-		for _, set := range sets {
-			s.spec.Args = append(s.spec.Args, set...)
-		}
-		if err = s.begin(); err == nil {
-			return s
-		}
-		if try == 3 || !strings.Contains(err.Error(), "address already in use") {
-			tb.Fatal(err)
-		}
-	}
-}
-
-// begin starts the process and waits until it listens.
-func (s *server) begin() error {
-	p, err := process.Start(s.spec)
-	if err != nil {
-		return err
-	}
-	s.process = p
-	ctx, cancel := context.WithTimeout(s.tb.Context(), startWithin)
-	defer cancel()
-	return p.WaitUntil(ctx, func(ctx context.Context) error {
-		a, err := request{path: "/healthz"}.to(ctx, s.url)
-		if err == nil && a.status != http.StatusOK {
-			err = fmt.Errorf("/healthz: %v", a)
-		}
+		s.url, s.process.Spec.Args = "http://"+endpoint, slices.Concat(flags{"-endpoint", endpoint}, slices.Concat(sets...))
 		return err
 	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+// listens is nil once it does.
+func (s *server) listens(ctx context.Context) error {
+	a, err := request{path: "/healthz"}.to(ctx, s.url)
+	if err == nil && a.status != http.StatusOK {
+		err = fmt.Errorf("/healthz: %v", a)
+	}
+	return err
 }
 
 // end ends the process, if it still runs, and says what was wrong with it.
 func (s *server) end() {
-	if s.process == nil {
+	if s.process.Process == nil {
 		return
 	}
 	if !s.hasEnded() {
 		s.terminate()
 	}
-	log, err := os.ReadFile(s.spec.Log)
+	log, err := os.ReadFile(s.process.Spec.Log)
 	if err != nil {
 		s.tb.Error(err)
 	}
@@ -130,7 +114,7 @@ func (s *server) hasEnded() bool {
 // status 0.
 func (s *server) terminate() {
 	s.tb.Helper()
-	if err := errors.Join(s.process.Stop(stopWithin), s.process.Err()); err != nil {
+	if err := errors.Join(s.process.Stop(), s.process.Err()); err != nil {
 		s.tb.Errorf("ending the server by SIGTERM: %v", err)
 	}
 }
@@ -147,7 +131,7 @@ func (s *server) kill() {
 // restart starts a server that has ended again, with the same flags.
 func (s *server) restart() {
 	s.tb.Helper()
-	if err := s.begin(); err != nil {
+	if err := s.process.Start(s.tb.Context()); err != nil {
 		s.tb.Fatal(err)
 	}
 }
@@ -173,7 +157,7 @@ func (s *server) must(err error) {
 // log is all that the server logged.
 func (s *server) log() string {
 	s.tb.Helper()
-	text, err := os.ReadFile(s.spec.Log)
+	text, err := os.ReadFile(s.process.Spec.Log)
 	if err != nil {
 		s.tb.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 const (
@@ -52,7 +53,7 @@ func TestAnEtcdOfOthersThatIsOutOfSpaceIsTold(t *testing.T) {
 func fill(t *testing.T, etcd *etcdtest.Etcd) {
 	t.Helper()
 	client := etcd.Client(t)
-	ctx, cancel := context.WithTimeout(t.Context(), within)
+	ctx, cancel := context.WithTimeout(t.Context(), eventually.Patience)
 	defer cancel()
 	for {
 		_, err := client.Put(ctx, "somebody/else", strings.Repeat("x", 1<<20))
@@ -82,7 +83,7 @@ func TestTheServersOwnEtcdThatIsOutOfSpaceHealsItself(t *testing.T) {
 		agents = append(agents, agent{name: fmt.Sprintf("agent-%d", i), node: fmt.Sprintf("n%d", i), interval: 60})
 	}
 	s := serve(t, ownEtcd(t), expecting(t, agents...), flags{"-embedded-etcd-quota", fmt.Sprint(quota)}).ready()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
+	ctx, cancel := context.WithTimeout(t.Context(), eventually.Patience)
 	defer cancel()
 	var full atomic.Bool
 	var wg sync.WaitGroup
@@ -108,7 +109,7 @@ func TestTheServersOwnEtcdThatIsOutOfSpaceHealsItself(t *testing.T) {
 		t.Fatal("the etcd never ran out of space")
 	}
 	for _, a := range agents {
-		eventually(t, func() error { return wantTaken(s.ask(a.report(1))) })
+		eventually.Nil(t, func() error { return wantTaken(s.ask(a.report(1))) })
 	}
 	s.ready()
 	s.metricBecomes(outOfSpaceGage, 0)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/netchecker/netchecker/test/certtest"
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func authority(t *testing.T) *certtest.Authority {
@@ -47,8 +48,8 @@ func TestAnEtcdThatCannotBeVerifiedIsNotBelieved(t *testing.T) {
 			t.Parallel()
 			a := agent{name: "a"}
 			s := serve(t, in(etcd), expecting(t, a), more)
-			eventually(t, func() error { return names(s.get("/readyz"), "certificate signed by unknown authority") })
-			eventually(t, func() error { return names(s.check(), "certificate signed by unknown authority") })
+			eventually.Nil(t, func() error { return names(s.get("/readyz"), "certificate signed by unknown authority") })
+			eventually.Nil(t, func() error { return names(s.check(), "certificate signed by unknown authority") })
 			wantUnknown(t, s.check())
 			if answer := s.ask(a.report(1)); answer.status != 503 {
 				t.Errorf("a report is answered %v", answer)
@@ -87,5 +88,5 @@ func TestARenewedClientCertificateIsUsedWithoutARestart(t *testing.T) {
 	s.becomes(checkPath, 200, allWell(1))
 	// And connections that are made later work, too.
 	etcd.Restart()
-	eventually(t, func() error { return wantTaken(s.ask(a.report(2))) })
+	eventually.Nil(t, func() error { return wantTaken(s.ask(a.report(2))) })
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestAReportOfAPodThatIsNotListedYetIsTakenAndShownOnceItIs(t *testing.T) {
@@ -93,7 +95,7 @@ func TestReportsThatFitSeveralPodsAreRefusedAndOthersToldApart(t *testing.T) {
 	// By their namespace.
 	s.takes(blue.post(`{"report_interval":60,"nodename":"n9","podname":"twin","namespace":"green","uptime":33}`))
 	s.becomes(checkPath, 200, allWell(2))
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		if got := s.agents()["green/twin"].Uptime; got != 33 {
 			return fmt.Errorf("green's entry is that of report %d, want 33", got)
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -179,12 +180,34 @@ func TestToolThatWasNotBuiltIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestToolsThatAreMissingAreToldWithTheTimeTheyTake(t *testing.T) {
+	source(t, hello)
+	t.Setenv("KUBE_APISERVER", "/bin/sh")
+	missing, minutes, err := tools.Missing("etcd", "kube-apiserver")
+	if err != nil || !slices.Equal(missing, []string{"etcd"}) || minutes != 2 {
+		t.Errorf("missing are %q, %d min, %v", missing, minutes, err)
+	}
+	if err := (tools.Builder{Out: new(lines)}).Build(t.Context(), "etcd"); err != nil {
+		t.Fatal(err)
+	}
+	if missing, minutes, err := tools.Missing("etcd", "kube-apiserver"); err != nil || missing != nil || minutes != 0 {
+		t.Errorf("with all there, missing are %q, %d min, %v", missing, minutes, err)
+	}
+	t.Setenv("ETCD", "/bin")
+	if _, _, err := tools.Missing("etcd"); message(err) != "variable ETCD: /bin is not a program" {
+		t.Errorf("got error %v", err)
+	}
+}
+
 func TestUnknownToolIsAnError(t *testing.T) {
 	const want = "there is no tool \"ectd\"; there are etcd, etcd35, etcd34, kube-apiserver, " +
 		"kube-controller-manager, kube-scheduler, kube-proxy, kubelet, kubectl, " +
 		"containerd, containerd-shim-runc-v2, ctr, coredns, promtool, prometheus, helm, staticcheck"
 	if _, err := tools.Path("ectd"); message(err) != want {
 		t.Errorf("got error %v, want %s", err, want)
+	}
+	if _, _, err := tools.Missing("ectd"); message(err) != want {
+		t.Errorf("missing: got error %v, want %s", err, want)
 	}
 	if err := (tools.Builder{}).Build(t.Context(), "ectd"); message(err) != want {
 		t.Errorf("building: got error %v, want %s", err, want)

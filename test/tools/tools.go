@@ -100,6 +100,25 @@ func Path(name string) (string, error) {
 	return path, nil
 }
 
+// Missing are those of the named tools that would have to be built, and about how
+// many minutes that takes with empty caches.
+func Missing(names ...string) (missing []string, minutes int, err error) {
+	for _, name := range names {
+		t, err := named(name)
+		if err != nil {
+			return nil, 0, err
+		}
+		if _, err := Path(name); err == nil {
+			continue
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return nil, 0, err
+		}
+		missing = append(missing, name)
+		minutes += t.minutes
+	}
+	return missing, minutes, nil
+}
+
 // variable is the environment variable that names a program to use instead.
 func (t tool) variable() string {
 	return strings.ToUpper(strings.ReplaceAll(t.name, "-", "_"))

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/test/cluster/kube"
+	"github.com/netchecker/netchecker/test/eventually"
+	"github.com/netchecker/netchecker/test/sweep"
 )
 
 // machine is what a cluster may leave behind.
@@ -102,15 +104,13 @@ func bringDown(t *testing.T, before machine) {
 // stays fails the test unless the machine is what it was.
 func stays(t *testing.T, before machine) {
 	t.Helper()
-	var left []string
 	// The kernel takes networks apart in its own time.
-	for range 50 {
-		if left = remains(before, look(t)); len(left) == 0 {
-			return
+	eventually.Within(t, 5*time.Second, func() error {
+		if left := remains(before, look(t)); len(left) > 0 {
+			return fmt.Errorf("it leaves behind\n%s", strings.Join(left, "\n"))
 		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Errorf("it leaves behind\n%s", strings.Join(left, "\n"))
+		return nil
+	})
 }
 
 func remains(before, after machine) []string {
@@ -121,11 +121,26 @@ func remains(before, after machine) []string {
 	} {
 		for _, what := range slices.Sorted(maps.Keys(pair[1])) {
 			if !pair[0][what] {
-				left = append(left, fmt.Sprintf("%s %s", name, what))
+				left = append(left, fmt.Sprintf("%s %s%s", name, what, holders(what)))
 			}
 		}
 	}
 	return append(left, processes()...)
+}
+
+// holders are the programs that are in a namespace, if it is one.
+func holders(namespace string) string {
+	var all []string
+	kind, _, _ := strings.Cut(namespace, ":")
+	links, _ := filepath.Glob("/proc/[0-9]*/ns/" + kind)
+	for _, link := range links {
+		if name, err := os.Readlink(link); err != nil || name != namespace {
+			continue
+		}
+		text, _ := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(link)), "cmdline"))
+		all = append(all, " of "+strings.ReplaceAll(string(text), "\x00", " "))
+	}
+	return strings.Join(all, ",")
 }
 
 // processes are those that run from a cluster's folder, or in it.
@@ -154,12 +169,12 @@ func remainsOf(node string) []string {
 	return left
 }
 
-// TestTenTimesUpAndDown does it as a user would.
-func TestTenTimesUpAndDown(t *testing.T) {
+// TestUpAndDownTenTimes does it as a user would.
+func TestUpAndDownTenTimes(t *testing.T) {
 	reserve(t)
 	before := look(t)
 	t.Cleanup(func() { bringDown(t, before) })
-	for i := range 10 {
+	sweep.Times(t, 10, func(t *testing.T, _ int) {
 		begun := time.Now()
 		makes(t, "cluster-up")
 		up := time.Since(begun)
@@ -167,8 +182,8 @@ func TestTenTimesUpAndDown(t *testing.T) {
 		makes(t, "cluster-down")
 		down := time.Since(begun)
 		stays(t, before)
-		t.Logf("%d: up in %.1f s, down in %.1f s", i+1, up.Seconds(), down.Seconds())
-	}
+		t.Logf("up in %.1f s, down in %.1f s", up.Seconds(), down.Seconds())
+	})
 }
 
 // makes runs one of the Makefile's targets.

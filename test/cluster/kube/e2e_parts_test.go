@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/test/cluster/kube"
+	"github.com/netchecker/netchecker/test/sweep"
 )
 
 func zones(w world) {
@@ -156,15 +157,18 @@ func TestKilledClusterIsClearedByTheNext(t *testing.T) {
 	if said, err := exec.Command("go", "build", "-o", program, "..").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
-	for _, at := range []string{"Making the network", "Waiting until 2 nodes are Ready", "Waiting for DNS"} {
+	points := []string{"Making the network", "Waiting until 2 nodes are Ready", "Waiting for DNS"}
+	sweep.Times(t, 30, func(t *testing.T, round int) {
+		at := points[round%len(points)]
 		upUntil(t, program, at)
 		if len(processes()) == 0 {
 			t.Errorf("killed at %q, it leaves nothing to clear", at)
 		}
-	}
-	if _, err := kube.Up(t.Context(), kube.Config{Nodes: 1, Out: t.Output()}); err != nil {
-		t.Error(err)
-	}
+		if _, err := kube.Up(t.Context(), kube.Config{Nodes: 1, Out: t.Output()}); err != nil {
+			t.Error(err)
+		}
+		bringDown(t, before)
+	})
 }
 
 // upUntil runs cluster up, and kills it once it says what it does.

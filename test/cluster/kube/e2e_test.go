@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/test/cluster/kube"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // world is a cluster with a visitor on each node, which is asked where it can go.
@@ -29,53 +30,6 @@ type world struct {
 type visitor struct {
 	name, node string
 	ip4, ip6   netip.Addr
-}
-
-func TestClusterIsAsAnyOtherAndBreaksAsAsked(t *testing.T) {
-	reserve(t)
-	before := look(t)
-	begun := time.Now()
-	c, err := kube.Up(t.Context(), kube.Config{Nodes: 3, DualStack: true, Out: t.Output()})
-	t.Cleanup(func() { bringDown(t, before) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("3 nodes are Ready and DNS answers after %.1f s", time.Since(begun).Seconds())
-	w := world{t, c}
-	w.invite()
-	for _, part := range []struct {
-		name string
-		f    func(world)
-	}{
-		{"nodes are in three zones", zones},
-		{"pods resolve names", resolves},
-		{"a pod's account is known by the API server's name", account},
-		{"pods reach pods on other nodes", meets},
-		{"pods and hosts reach Services", services},
-		{"NodePorts are reached from outside", nodePorts},
-		{"kubectl has logs and commands of pods", kubectl},
-		{"overlay cut", overlayCut},
-		{"overlay cut one way", overlayCutOneWay},
-		{"underlay cut between two nodes", underlayCut},
-		{"black hole", blackhole},
-		{"loss", loss},
-		{"delay", delay},
-		{"link down", linkDown},
-		{"DNS cut", dnsCut},
-		{"CoreDNS down", dnsDown},
-		{"kube-proxy dead", kubeProxyDead},
-		{"kubelet dead", kubeletDead},
-		{"API server down", apiServerDown},
-		{"pod killed", podKilled},
-		{"process frozen", frozen},
-		{"node added and removed", comesAndGoes},
-		{"faults that are no faults", noFaults},
-	} {
-		if !t.Run(part.name, func(t *testing.T) { part.f(world{t, c}) }) {
-			gather(t, c)
-			break
-		}
-	}
 }
 
 // reserve keeps tests of other packages from the cluster.
@@ -226,15 +180,7 @@ func (w world) hostDials(from, to string) error {
 // eventually asks until it gets no error.
 func (w world) eventually(f func() error) {
 	w.Helper()
-	for until := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(until) {
-			w.Fatal(err)
-		}
-	}
+	eventually.Within(w, time.Minute, f)
 }
 
 // broken injects a fault, calls f, and heals it.

@@ -4,11 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 )
 
 func (c *Cluster) killKubeProxy(ctx context.Context, args []string) error {
@@ -108,9 +103,20 @@ func (c *Cluster) freeze(ctx context.Context, args []string) error {
 	return c.signalContainers(ctx, selector, container, "SIGSTOP")
 }
 
+// thaw leaves out what has ended: nothing of it stands still.
 func (c *Cluster) thaw(ctx context.Context, args []string) error {
-	selector, container := selection(args)
-	return c.signalContainers(ctx, selector, container, "SIGCONT")
+	selector, name := selection(args)
+	found, err := c.findContainers(ctx, selector, name)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, one := range found {
+		if err := c.signal(ctx, one, "SIGCONT"); !errors.Is(err, errEnded) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func selection(args []string) (selector, container string) {
@@ -122,45 +128,4 @@ func selection(args []string) (selector, container string) {
 		container = args[1]
 	}
 	return selector, container
-}
-
-// running is a container that runs.
-type running struct{ node, id string }
-
-// signalContainers signals the first process of the named container, or of all
-// for an empty name, in every pod selected.
-func (c *Cluster) signalContainers(ctx context.Context, selector, name, signal string) error {
-	var found []running
-	err := c.withAPI(func(api kubernetes.Interface) error {
-		pods, err := api.CoreV1().Pods("").List(ctx, metav1.ListOptions{LabelSelector: selector})
-		if err == nil {
-			found = runningIn(pods.Items, name)
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("finding the pods %s: %w", selector, err)
-	}
-	if len(found) == 0 {
-		return fmt.Errorf("no container %s runs in pods %s", name, selector)
-	}
-	var errs []error
-	for _, r := range found {
-		_, err := c.nodeCommand(ctx, r.node, "ctr", "--namespace=k8s.io", "tasks", "kill", "--signal="+signal, r.id)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-func runningIn(pods []corev1.Pod, name string) []running {
-	var found []running
-	for _, pod := range pods {
-		for _, s := range pod.Status.ContainerStatuses {
-			id, isContainerd := strings.CutPrefix(s.ContainerID, "containerd://")
-			if isContainerd && s.State.Running != nil && (name == "" || s.Name == name) {
-				found = append(found, running{pod.Spec.NodeName, id})
-			}
-		}
-	}
-	return found
 }

@@ -129,7 +129,7 @@ link set node-2 master slow-node-2
 	text(t, strings.Join(r.args, " "), "-delay=50ms near-node-2 far-node-2")
 }
 
-func TestOnlyContainersThatRunAreSignalled(t *testing.T) {
+func TestContainersAreFoundWithTheIDOfTheOneThatRuns(t *testing.T) {
 	t.Parallel()
 	status := func(name, id string, runs bool) corev1.ContainerStatus {
 		s := corev1.ContainerStatus{Name: name, ContainerID: id}
@@ -138,16 +138,25 @@ func TestOnlyContainersThatRunAreSignalled(t *testing.T) {
 		}
 		return s
 	}
-	pods := []corev1.Pod{{
-		ObjectMeta: metav1.ObjectMeta{Name: "server"}, Spec: corev1.PodSpec{NodeName: "node-2"},
-		Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
-			status("server", "containerd://a", true), status("etcd", "containerd://b", true), status("old", "containerd://c", false), status("new", "", false),
-		}},
-	}}
-	if got, want := runningIn(pods, ""), []running{{"node-2", "a"}, {"node-2", "b"}}; !slices.Equal(got, want) {
-		t.Errorf("all: got %v, want %v", got, want)
+	pod := func(name string, phase corev1.PodPhase, all ...corev1.ContainerStatus) corev1.Pod {
+		return corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "netchecker", Name: name}, Spec: corev1.PodSpec{NodeName: "node-2"},
+			Status: corev1.PodStatus{Phase: phase, ContainerStatuses: all},
+		}
 	}
-	if got, want := runningIn(pods, "etcd"), []running{{"node-2", "b"}}; !slices.Equal(got, want) {
+	pods := []corev1.Pod{
+		pod("server", corev1.PodRunning,
+			status("server", "containerd://a", true), status("etcd", "containerd://b", true), status("old", "containerd://c", false), status("new", "", false)),
+		pod("nowhere", corev1.PodPending),
+		pod("test", corev1.PodSucceeded, status("etcd", "containerd://d", false)),
+		pod("evicted", corev1.PodFailed, status("etcd", "containerd://e", false)),
+	}
+	const of = "netchecker/server"
+	all := []container{{"node-2", of, "server", "a"}, {"node-2", of, "etcd", "b"}, {"node-2", of, "old", ""}, {"node-2", of, "new", ""}}
+	if got := containersOf(pods, ""); !slices.Equal(got, all) {
+		t.Errorf("all: got %v, want %v", got, all)
+	}
+	if got, want := containersOf(pods, "etcd"), all[1:2]; !slices.Equal(got, want) {
 		t.Errorf("etcd: got %v, want %v", got, want)
 	}
 }

@@ -24,9 +24,10 @@ func wireScript() string {
 }
 
 // cableScript lays a cable from the bridge to eth0 of the place whose anchor is
-// process pid. Its end at the bridge has the place's name.
+// process pid of the machine. Its end at the bridge has the place's name.
 func cableScript(name string, pid int) string {
-	return fmt.Sprintf("link add %s type veth peer name eth0 netns %d\nlink set %s master br0\nlink set %s up\n", name, pid, name, name)
+	// Not the bare id: it would be taken for one of the wire's own.
+	return fmt.Sprintf("link add %s type veth peer name eth0 netns /proc/%d/ns/net\nlink set %s master br0\nlink set %s up\n", name, pid, name, name)
 }
 
 // underlayScript gives eth0 its addresses. All but the control plane take that

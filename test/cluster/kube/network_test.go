@@ -108,7 +108,7 @@ func TestControlPlaneIsTheWayToAnywhere(t *testing.T) {
 addr add fd00:100::2/64 dev eth0 nodad
 link set eth0 up
 `)
-	text(t, cableScript("control-plane", 42), `link add control-plane type veth peer name eth0 netns 42
+	text(t, cableScript("control-plane", 42), `link add control-plane type veth peer name eth0 netns /proc/42/ns/net
 link set control-plane master br0
 link set control-plane up
 `)

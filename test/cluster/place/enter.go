@@ -15,8 +15,10 @@ import (
 type Spaces []string
 
 var (
-	// Network leaves a process with the machine's files and process ids.
-	Network = Spaces{"net"}
+	// Network leaves a process with the machine's files. Its process id is one of
+	// the place's, so that it ends with the place: whoever started it may be killed
+	// before that.
+	Network = Spaces{"net", "pid"}
 	// Everything makes it one of the place's own.
 	Everything = Spaces{"net", "uts", "pid", "mnt"}
 )
@@ -91,7 +93,7 @@ func (p Place) Dial(ctx context.Context, network, address string) (net.Conn, err
 		return nil, fmt.Errorf("dialling %s from %s: it takes an IP address and a port", address, p.Name)
 	}
 	var conn net.Conn
-	err := p.within(Network, func() error {
+	err := p.within(Spaces{"net"}, func() error {
 		var dialer net.Dialer
 		c, err := dialer.DialContext(ctx, network, address)
 		conn = c

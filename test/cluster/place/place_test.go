@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/test/cluster/place"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // pause builds the anchors' program.
@@ -116,26 +117,49 @@ func TestEverythingInAPlaceEndsWithItsAnchor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One that nobody wrote down, in a session of its own.
-	id := says(t, p, place.Network, "sh", "-c", "setsid nsenter -t "+strconv.Itoa(p.Anchor.PID)+
-		" -p sh -c 'exec sleep 600' >/dev/null 2>&1 & sleep 0.2; cat /proc/$!/task/$!/children")
-	pid, err := strconv.Atoi(id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stray, err := place.Identify(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
+	strays := []place.Identity{stray(t, p, place.Everything), stray(t, p, place.Network)}
 	if err := place.Kill(t.Context(), p.Anchor, child); err != nil {
 		t.Fatal(err)
 	}
-	if p.Anchor.Alive() || child.Alive() || stray.Alive() {
-		t.Error("a process is left")
+	for what, id := range map[string]place.Identity{
+		"its anchor": p.Anchor, "what was started": child, "a stray": strays[0], "a stray with the machine's files": strays[1],
+	} {
+		if id.Alive() {
+			t.Errorf("%s is left", what)
+		}
 	}
 	if err := p.Run(exec.Command("true"), place.Network); err == nil {
 		t.Error("a command ran in a place that is gone")
 	}
+}
+
+// stray is a process that nobody wrote down, and whose parent has ended, in a
+// session of its own.
+func stray(t *testing.T, p place.Place, in place.Spaces) place.Identity {
+	t.Helper()
+	mark := filepath.Join(t.TempDir(), "stray")
+	says(t, p, in, "sh", "-c", `setsid sh -c "sleep 600; true" "$0" >/dev/null 2>&1 &`, mark)
+	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range all {
+		// Those that have ended meanwhile are others.
+		if said, err := os.ReadFile(path); err != nil || !bytes.Contains(said, []byte(mark)) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := place.Identify(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	t.Fatal("there is no stray")
+	return place.Identity{}
 }
 
 func TestAnchorThatCannotBeWrittenDownEndsByItself(t *testing.T) {
@@ -146,11 +170,7 @@ func TestAnchorThatCannotBeWrittenDownEndsByItself(t *testing.T) {
 	if !errors.Is(err, full) {
 		t.Errorf("got error %v", err)
 	}
-	for until := time.Now().Add(10 * time.Second); anchor.Alive(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatal("it goes on")
-		}
-	}
+	eventually.True(t, "it has ended", func() bool { return !anchor.Alive() })
 }
 
 func TestPlaceThatCannotBeSetUpTellsWhy(t *testing.T) {

@@ -3,12 +3,15 @@
 //
 //	build etcd kube-apiserver    build them, and say nothing where they are there
 //	build --path etcd            build it, and print where it is
+//	build --for "make test" --minutes 4 etcd
+//	                             say first how long all that takes
 package main
 
 import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -19,8 +22,10 @@ import (
 
 func main() {
 	path := flag.Bool("path", false, "print where each tool is")
+	target := flag.String("for", "", "say at first how long it, which needs the tools, takes")
+	minutes := flag.Int("minutes", 0, "how long that takes once the tools are there, and most is compiled")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: build [--path] NAME...\nNames: %s\n", strings.Join(tools.Names(), " "))
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: build [--path] [--for TARGET --minutes N] NAME...\nNames: %s\n", strings.Join(tools.Names(), " "))
 	}
 	flag.Parse()
 	if flag.NArg() == 0 {
@@ -29,11 +34,32 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, flag.Args(), *path); err != nil {
+	err := announce(os.Stderr, *target, *minutes, flag.Args())
+	if err == nil {
+		err = run(ctx, flag.Args(), *path)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		stop()
 		os.Exit(1)
 	}
+}
+
+// announce says nothing where no target is named.
+func announce(out io.Writer, target string, minutes int, names []string) error {
+	if target == "" {
+		return nil
+	}
+	missing, more, err := tools.Missing(names...)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s takes about %d min", target, minutes)
+	if len(missing) > 0 {
+		fmt.Fprintf(out, ", and this time about %d min more, to download and build %s", more, strings.Join(missing, ", "))
+	}
+	fmt.Fprintln(out, "; a while longer where Go has compiled little yet.")
+	return nil
 }
 
 func run(ctx context.Context, names []string, print bool) error {

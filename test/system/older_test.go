@@ -1,14 +1,17 @@
+//go:build older
+
 package system_test
 
 import (
 	"testing"
 
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestOlderReleasesOfEtcdDo(t *testing.T) {
 	t.Parallel()
-	for _, version := range []string{"3.4", "3.5"} {
+	for _, version := range etcdtest.Older() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			a := agent{name: "a"}
@@ -24,7 +27,7 @@ func TestOlderReleasesOfEtcdDo(t *testing.T) {
 			etcd.Pause()
 			s.becomes(checkPath, 503, "")
 			etcd.Resume()
-			eventually(t, func() error { return wantTaken(s.ask(a.report(21))) })
+			eventually.Nil(t, func() error { return wantTaken(s.ask(a.report(21))) })
 			s.becomes(checkPath, 200, allWell(1))
 			stop()
 			seen.wantNobodyBlamed(t)
