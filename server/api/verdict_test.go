@@ -116,9 +116,12 @@ func TestASnapshotIsWordedOnceHoweverManyAsk(t *testing.T) {
 	for _, s := range []*judge.Snapshot{first, second} {
 		var got [50]*answers
 		var wg sync.WaitGroup
+		a.wording.Lock() // for all to come before it is worded
 		for i := range got {
 			wg.Go(func() { got[i] = a.to(s) })
 		}
+		time.Sleep(10 * time.Millisecond)
+		a.wording.Unlock()
 		wg.Wait()
 		for _, g := range got {
 			if g != got[0] || g.of != s {

@@ -47,18 +47,24 @@ func (m *memory) follow(list *fleet.List) {
 	next := 0
 	for i := range list.Agents {
 		a := &list.Agents[i]
-		m.labels[i] = a.Label()
-		if was.list == nil {
-			continue // who were there before this server are who they were
-		}
 		for next < len(was.known) && was.list.Agents[next].Key.Compare(a.Key) < 0 {
 			next++
 		}
-		listed := next < len(was.known) && was.list.Agents[next].Key == a.Key
-		if listed && was.list.Agents[next].CouldBe(a.UID) {
+		var before *fleet.Agent // of that name
+		if next < len(was.known) && was.list.Agents[next].Key == a.Key {
+			before = &was.list.Agents[next]
+		}
+		switch {
+		case was.list == nil: // who were there before this server are who they were
+		case before != nil && before.CouldBe(a.UID):
 			m.known[i] = was.known[next]
+		default:
+			m.known[i].after = begins(a, before != nil || left(list, a))
+		}
+		if before != nil && before.Node == a.Node && before.Network == a.Network {
+			m.labels[i] = was.labels[next]
 		} else {
-			m.known[i].after = begins(a, listed || left(list, a))
+			m.labels[i] = a.Label()
 		}
 	}
 }

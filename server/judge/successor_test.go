@@ -1,9 +1,11 @@
 package judge
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/fleet"
 )
 
@@ -127,6 +129,42 @@ func TestAReportThatTellsAnotherPodsUIDIsNotShownForThisOne(t *testing.T) {
 	s := anew(j)
 	if s.Records[0].UID != "u2" {
 		t.Errorf("shown is the report of %s", s.Records[0].UID)
+	}
+}
+
+func TestALastWordOfAPodThatTellsNoUIDIsNotItsSuccessors(t *testing.T) {
+	w := newWorld()
+	w.listPod("u1")
+	j := w.judge()
+	w.pass(time.Minute)
+	w.list = &fleet.List{Left: []fleet.Left{{Agent: fleet.Agent{Key: key("a"), UID: "u1"}, Since: w.t}}}
+	anew(j)
+	w.hear(fleet.UnlistedKey("", "a")) // it is terminating
+	w.pass(time.Second)
+	w.listPod("u2", "u1")
+	wantShown(t, j, "failing, or cannot_know; a starting", false)
+	w.pass(time.Second)
+	w.hear(fleet.UnlistedKey("", "a"))
+	wantShown(t, j, "ok; a reporting", true)
+}
+
+func TestALabelFollowsItsPodsNode(t *testing.T) {
+	w := newWorld("a", "b", "c")
+	j := w.judge()
+	for _, want := range [][]string{
+		{"node-a-private_network", "node-b-private_network", "node-c-private_network"},
+		{"node-a-private_network", "n9-private_network", "node-c-private_network"},
+		{"node-a-private_network", "n9-host_network", "node-c-private_network"},
+	} {
+		if got := anew(j).Labels; !slices.Equal(got, want) {
+			t.Errorf("the labels are %q, want %q", got, want)
+		}
+		list := &fleet.List{Agents: slices.Clone(w.list.Agents)}
+		if list.Agents[1].Node == "n9" {
+			list.Agents[1].Network = report.Host
+		}
+		list.Agents[1].Node = "n9" // it was scheduled
+		w.list = list
 	}
 }
 

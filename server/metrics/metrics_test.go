@@ -198,6 +198,20 @@ netchecker_verdict{outcome="ok"} 0
 `, "netchecker_verdict", "netchecker_agents")
 }
 
+func TestTheVerdictIsThatOfTheCheckWithStartingOK(t *testing.T) {
+	v := three()
+	v.Summary = evaluate.Summary{}
+	v.Summary.Add(evaluate.Evidence{}, evaluate.Reporting, true)
+	v.Summary.Add(evaluate.Evidence{}, evaluate.Starting, false)
+	wantText(t, metricsOf(v), `
+# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here.
+# TYPE netchecker_verdict gauge
+netchecker_verdict{outcome="cannot_know"} 0
+netchecker_verdict{outcome="failing"} 0
+netchecker_verdict{outcome="ok"} 1
+`, "netchecker_verdict")
+}
+
 func TestSeriesOfPodsThatAreGoneGo(t *testing.T) {
 	v := three()
 	v.List = &fleet.List{}

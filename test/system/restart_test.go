@@ -32,12 +32,15 @@ func (v *verdicts) turns() []string {
 	return turns
 }
 
-// wantTurns fails tb where the answers came otherwise.
+// wantTurns waits until the answers came in these turns.
 func (v *verdicts) wantTurns(tb testing.TB, want ...string) {
 	tb.Helper()
-	if got := v.turns(); !slices.Equal(got, want) {
-		tb.Errorf("the check answered in turn\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
+	eventually(tb, func() error {
+		if got := v.turns(); !slices.Equal(got, want) {
+			return fmt.Errorf("the check answered in turn\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		return nil
+	})
 }
 
 // startAgain ends two servers that share an etcd and have the reports of these
