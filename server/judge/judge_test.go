@@ -1,12 +1,10 @@
 package judge
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/wait"
@@ -258,115 +256,5 @@ func TestTheNewestReportCountsWhateverItsUptimeOrDates(t *testing.T) {
 	s := w.judge().Snapshot()
 	if s.Records[0] != fresh || s.States[0] != evaluate.Reporting {
 		t.Errorf("shown is uptime %d in state %v, want that after the reboot, reporting", s.Records[0].Uptime, s.States[0])
-	}
-}
-
-func TestASnapshotThatTheLoopDoesNotRenewIsNotBelieved(t *testing.T) {
-	w := newWorld("a")
-	w.hear(key("a"))
-	j := w.judge()
-	w.pass(20 * time.Second)
-	s := j.Snapshot()
-	wantTold(t, s, "cannot_know")
-	if want := (Unknown{Cause: LoopStuck, For: 20 * time.Second}); s.Unknown != want || s.ListAge != 20*time.Second {
-		t.Errorf("%+v with a list %v old, want %+v, 20s", s.Unknown, s.ListAge, want)
-	}
-}
-
-// meddled is a store in which something happens while it is looked at.
-type meddled struct {
-	storeOf
-	during func()
-}
-
-func (m meddled) EachUnlisted(f func(*fleet.Record)) {
-	m.storeOf.EachUnlisted(f)
-	m.during()
-}
-
-func TestRunShowsAChangeAtOnceAlsoOneThatComesWhileItLooks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld("a")
-		report := func() {
-			w.mu.Lock()
-			w.hear(key("a"))
-			w.mu.Unlock()
-			w.changed.Send()
-		}
-		looks := 0
-		during := func() {
-			if looks++; looks == 2 { // the first of Run
-				report()
-			}
-		}
-		j := New(Config{Store: meddled{storeOf{w}, during}, Pods: podsOf{w}, BlindAfter: time.Hour, Grace: 2 * time.Minute, Now: time.Now})
-		ctx, cancel := context.WithCancel(t.Context())
-		beats := 0
-		var wg sync.WaitGroup
-		wg.Go(func() { j.Run(ctx, func() { beats++ }) })
-		defer wg.Wait()
-		defer cancel()
-		wantShown := func(revision int64) {
-			t.Helper()
-			time.Sleep(shortest)
-			synctest.Wait()
-			if rec := j.Snapshot().Records[0]; rec == nil || rec.Revision != revision {
-				t.Errorf("%v after change %d, shown is %+v", shortest, revision, rec)
-			}
-		}
-		synctest.Wait()
-		wantShown(1)
-		report()
-		wantShown(2)
-		time.Sleep(10 * longest)
-		synctest.Wait()
-		if beats != 13 {
-			t.Errorf("with nothing to show, the loop told %d beats, want one each %v", beats, longest)
-		}
-	})
-}
-
-func TestASnapshotCostsLittle(t *testing.T) {
-	const agents = 10_000
-	var names []string
-	for i := range agents {
-		names = append(names, fmt.Sprintf("netchecker-agent-%05d", i))
-	}
-	w := newWorld(names...)
-	for _, n := range names {
-		w.hear(key(n))
-	}
-	j := w.judge()
-	if perAgent := testing.AllocsPerRun(5, func() { j.build() }) / agents; perAgent > 0.01 {
-		t.Errorf("%.3f allocations per agent: the cost of a Snapshot should not be in its garbage", perAgent)
-	}
-}
-
-func BenchmarkSnapshot(b *testing.B) {
-	for _, agents := range []int{1000, 10_000, 100_000} {
-		for _, outdated := range []int{0, 1} {
-			b.Run(fmt.Sprintf("agents=%d/outdated=%d%%", agents, outdated), func(b *testing.B) {
-				var names []string
-				for i := range agents {
-					names = append(names, fmt.Sprintf("netchecker-agent-%06d", i))
-				}
-				w := newWorld(names...)
-				for i, n := range names {
-					if i%100 < outdated {
-						w.hear(key(n))
-					}
-				}
-				w.pass(time.Minute)
-				for i, n := range names {
-					if i%100 >= outdated {
-						w.hear(key(n))
-					}
-				}
-				j := w.judge()
-				for b.Loop() {
-					j.build()
-				}
-			})
-		}
 	}
 }
