@@ -60,6 +60,9 @@ func endOf(t *testing.T, c *conn, request []byte, answer string) (from net.Addr,
 			_, err = io.WriteString(made, answer)
 		}
 		if err == nil {
+			err = made.SetReadDeadline(time.Now().Add(10 * time.Second))
+		}
+		if err == nil {
 			_, err = made.Read(make([]byte, 1))
 		}
 		ended <- err
@@ -84,6 +87,7 @@ func TestConnectionsEndAsTheyAreTo(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := newConn("")
+			defer c.close()
 			c.from, c.reset = addressOf(7), row.reset
 			from, end := endOf(t, c, get("x", "/"), row.answer)
 			if !errors.Is(end, row.want) {

@@ -224,3 +224,22 @@ func TestTheChildTakesReportsAsTheServerDoes(t *testing.T) {
 		t.Errorf("a bad report got %d %s, %v; want 400", status, body, err)
 	}
 }
+
+func TestReportsComeInWhileSomethingElseIsDone(t *testing.T) {
+	var in inbox
+	l := newTestLoad(t, listen(t, in.take), 100, 8, 8)
+	err := l.paced(t.Context(), func() error {
+		for l.acked.Load() < 50 {
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := l.acked.Load()
+	time.Sleep(50 * time.Millisecond)
+	if after := l.acked.Load(); after != sent {
+		t.Errorf("%d more reports came in after the end", after-sent)
+	}
+}
