@@ -15,6 +15,7 @@ import (
 	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/server/tally"
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 	"github.com/netchecker/netchecker/test/testmain"
 )
 
@@ -78,20 +79,11 @@ func receive[T any](t *testing.T, c <-chan T) (v T) {
 	return v
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(soon); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", soon, what)
-		}
-	}
-}
-
 // candidates waits until so many servers take part in the election.
 func candidates(t *testing.T, etcd *etcdtest.Etcd, want int) {
 	t.Helper()
 	client := etcd.Client(t)
-	eventually(t, fmt.Sprintf("%d candidates", want), func() bool {
+	eventually.True(t, fmt.Sprintf("%d candidates", want), func() bool {
 		keys, err := client.Get(t.Context(), "netchecker/leader/", clientv3.WithPrefix(), clientv3.WithCountOnly())
 		return err == nil && keys.Count == int64(want)
 	})
@@ -102,7 +94,7 @@ func TestOneOfSeveralLeads(t *testing.T) {
 	etcd := etcdtest.Start(t)
 	servers := []*server{join(t, etcd, "a"), join(t, etcd, "b"), join(t, etcd, "c")}
 	candidates(t, etcd, len(servers))
-	eventually(t, "one leads", func() bool { return servers[0].Leading() || servers[1].Leading() || servers[2].Leading() })
+	eventually.True(t, "one leads", func() bool { return servers[0].Leading() || servers[1].Leading() || servers[2].Leading() })
 	leading := slices.DeleteFunc(slices.Clone(servers), func(s *server) bool { return !s.Leading() })
 	reigns := 0
 	for _, s := range servers {
@@ -132,7 +124,7 @@ func TestAnotherTakesOverAtOnceFromALeaderThatEnds(t *testing.T) {
 	if second.CreateRevision <= first.CreateRevision || second.Key == first.Key {
 		t.Errorf("the second fence is %+v, the first was %+v", second, first)
 	}
-	eventually(t, "b alone leads", func() bool { return b.Leading() && !a.Leading() })
+	eventually.True(t, "b alone leads", func() bool { return b.Leading() && !a.Leading() })
 }
 
 func TestLeaderThatIsCutOffEndsAndAnotherTakesOver(t *testing.T) {
@@ -162,7 +154,7 @@ func TestReignEndsWhenEtcdHangsAndOthersBeginWhenItGoesOn(t *testing.T) {
 	if cause := receive(t, a.ended); cause == nil || cause.Error() != "its session with etcd was lost" {
 		t.Errorf("the reign ended because of %v", cause)
 	}
-	eventually(t, "it knows", func() bool { return !a.Leading() })
+	eventually.True(t, "it knows", func() bool { return !a.Leading() })
 	etcd.Resume()
 	receive(t, a.reigns)
 }

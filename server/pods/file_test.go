@@ -14,6 +14,7 @@ import (
 
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 const oneAgent = "agents:\n- {name: a, node: n1}\n"
@@ -51,7 +52,7 @@ func runFile(t *testing.T, path string) *File {
 // says waits until the file's list has these agents.
 func says(t *testing.T, f *File, names ...string) *fleet.List {
 	t.Helper()
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		var got []string
 		for _, a := range f.List().Agents {
 			got = append(got, a.Name)
@@ -256,7 +257,7 @@ func TestBrokenNewVersionIsToldAndTheLastGoodListStays(t *testing.T) {
 
 	write(t, path, "agents:\n- {name: a}\n")
 	want := "reading the agents from " + path + ": agents[0].node: Required value: "
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		if err := f.Check(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
 			return fmt.Errorf("Check says %v, want %s", err, want)
 		}
@@ -271,7 +272,7 @@ func TestBrokenNewVersionIsToldAndTheLastGoodListStays(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		if err := f.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "no such file") {
 			return fmt.Errorf("Check says %v of a file that is gone", err)
 		}
@@ -279,7 +280,7 @@ func TestBrokenNewVersionIsToldAndTheLastGoodListStays(t *testing.T) {
 	})
 
 	write(t, path, oneAgent)
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		if err := f.Check(t.Context()); err != nil || !f.AsOf().After(asOf) {
 			return fmt.Errorf("Check says %v, as of %v", err, f.AsOf())
 		}

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // roles are those that manifests gave to servers so far.
@@ -74,7 +75,7 @@ func TestAddressesAreThoseOfTheStatus(t *testing.T) {
 		f.setStatus(p, corev1.PodStatus{
 			Phase: corev1.PodRunning, PodIP: want[0], PodIPs: []corev1.PodIP{{IP: want[0]}, {IP: want[1]}},
 		})
-		eventually(t, func() error {
+		eventually.Nil(t, func() error {
 			if got := f.agent("a").Addresses; !slices.Equal(got, want) {
 				return fmt.Errorf("addresses %q, want %q", got, want)
 			}
@@ -157,7 +158,7 @@ func TestPodThatComesAgainUnderItsNameIsNew(t *testing.T) {
 		first := f.agent("a")
 		f.delete(p)
 		f.create("a", nil)
-		eventually(t, func() error {
+		eventually.Nil(t, func() error {
 			found := f.List().Named(first.Name)
 			if len(found) != 1 || found[0].UID == first.UID {
 				return fmt.Errorf("listed are %+v, want another pod", found)
@@ -182,7 +183,7 @@ func TestListIsKnownToBeCurrentAgainAndAgain(t *testing.T) {
 	withEachRole(t, func(t *testing.T, f *fixture) {
 		last := f.AsOf()
 		for range 3 {
-			eventually(t, func() error {
+			eventually.Nil(t, func() error {
 				if now := f.AsOf(); !now.After(last) {
 					return fmt.Errorf("the list is as of %v still", now)
 				}
@@ -252,7 +253,7 @@ func TestRoleThatMayNotListIsTold(t *testing.T) {
 	t.Parallel()
 	f := followAs(t, shared.For(t), "nobody", []rbacv1.PolicyRule{}...)
 	want := `the pod list was never read: the API server forbids to list pods: pods is forbidden: User "nobody" cannot list resource "pods" in API group "" at the cluster scope; a ClusterRole and a ClusterRoleBinding should allow it`
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		if err := f.Check(t.Context()); err == nil || err.Error() != want {
 			return fmt.Errorf("Check says %v, want %s", err, want)
 		}

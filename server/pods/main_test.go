@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/test/eventually"
 	"github.com/netchecker/netchecker/test/kubetest"
 )
 
@@ -193,7 +194,7 @@ func (f *fixture) updateNode(name string, change func(*corev1.Node)) {
 func (f *fixture) lists(names ...string) *fleet.List {
 	f.t.Helper()
 	slices.Sort(names)
-	eventually(f.t, func() error {
+	eventually.Nil(f.t, func() error {
 		if got := f.names(); !slices.Equal(got, names) {
 			return fmt.Errorf("the list has %q, want %q (%s)", got, names, told(f.podFeed))
 		}
@@ -220,7 +221,7 @@ func (f *fixture) left(names ...string) []fleet.Left {
 	f.t.Helper()
 	slices.Sort(names)
 	var left []fleet.Left
-	eventually(f.t, func() error {
+	eventually.Nil(f.t, func() error {
 		var got []string
 		left = f.List().Left
 		for i := range left {
@@ -248,7 +249,7 @@ func (f *fixture) agent(name string) fleet.Agent {
 func (f *fixture) becomes(m Mode) {
 	f.t.Helper()
 	want := fmt.Sprintf("Kubernetes API (%s)", m)
-	eventually(f.t, func() error {
+	eventually.Nil(f.t, func() error {
 		if l := f.List(); l == nil || l.Source != want || !current(f.podFeed) {
 			return fmt.Errorf("the list is %+v, want its source to be %s (%s)", l, want, told(f.podFeed))
 		}
@@ -266,17 +267,4 @@ func told(f *feed) string {
 // current says whether a feed was told to be current.
 func current(f *feed) bool {
 	return strings.HasPrefix(told(f), "The list of "+f.resource.name+" is current")
-}
-
-func eventually(t *testing.T, hold func() error) {
-	t.Helper()
-	for end := time.Now().Add(soon); ; time.Sleep(5 * time.Millisecond) {
-		err := hold()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
 }

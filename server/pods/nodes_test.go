@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/test/eventually"
 	"github.com/netchecker/netchecker/test/kubetest"
 )
 
@@ -42,7 +43,7 @@ func withNode(t *testing.T, test func(t *testing.T, f *fixture, node string)) {
 // stays.
 func (f *fixture) going(node, why string) fleet.Node {
 	f.t.Helper()
-	eventually(f.t, func() error {
+	eventually.Nil(f.t, func() error {
 		if got, listed := f.List().Nodes[node]; !listed || got.Going != why {
 			return fmt.Errorf("the node is %+v, listed %t, want going %q (%s)", got, listed, why, told(f.nodeFeed))
 		}
@@ -74,7 +75,7 @@ func (f *fixture) setReady(name string, status corev1.ConditionStatus) {
 // shows waits until the node is listed in that way, since whenever it is going.
 func (f *fixture) shows(want fleet.Node) {
 	f.t.Helper()
-	eventually(f.t, func() error {
+	eventually.Nil(f.t, func() error {
 		got := f.List().Nodes[want.Name]
 		if got.GoingSince = want.GoingSince; !reflect.DeepEqual(got, want) {
 			return fmt.Errorf("the node is %+v, want %+v", got, want)
@@ -101,7 +102,7 @@ func TestNodesAreListedWithZoneReadinessAndLabels(t *testing.T) {
 		want.Zone, want.Labels = "a", map[string]string{"topology.kubernetes.io/zone": "a", "kubernetes.io/os": "linux"}
 		f.shows(want)
 		f.removeNode(name)
-		eventually(t, func() error {
+		eventually.Nil(t, func() error {
 			if n, listed := f.List().Nodes[name]; listed {
 				return fmt.Errorf("a deleted node is listed still: %+v", n)
 			}
@@ -208,7 +209,7 @@ func TestDeletedNodeIsListedAsItWasUntilItsLastAgentIsGone(t *testing.T) {
 		f.shows(want)
 		f.delete(last)
 		f.lists("a")
-		eventually(t, func() error {
+		eventually.Nil(t, func() error {
 			if n, listed := f.List().Nodes[name]; listed {
 				return fmt.Errorf("it is listed without agents: %+v", n)
 			}
@@ -223,7 +224,7 @@ func TestWhereNodesMayNotBeReadThereAreNone(t *testing.T) {
 	f.create("a", func(p *corev1.Pod) { p.Spec.NodeName = "no-such-node" })
 	f.lists("a")
 	want := `The list of nodes can't be read: the API server forbids to list nodes: nodes is forbidden: User "without-nodes" cannot list resource "nodes" in API group "" at the cluster scope; a ClusterRole and a ClusterRoleBinding should allow it; without them, no agent counts as planned`
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		if got := told(f.nodeFeed); got != want {
 			return fmt.Errorf("logged was %q, want %s", got, want)
 		}
@@ -251,7 +252,7 @@ func TestNodesAreForgottenWhenTheyMayNoLongerBeRead(t *testing.T) {
 	f.going("no-such-node", "deleted")
 
 	f.cluster.Grant("loses-nodes", rule("pods", "list", "watch"))
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		if n := f.List().Nodes; n != nil {
 			return fmt.Errorf("after the role lost its right, listed are %+v (%s)", n, told(f.nodeFeed))
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/test/eventually"
 	"github.com/netchecker/netchecker/test/kubetest"
 )
 
@@ -25,7 +26,7 @@ func (f *fixture) keepsThrough(reason string, begin, end func()) {
 
 	begin()
 	down := time.Now()
-	eventually(f.t, func() error {
+	eventually.Nil(f.t, func() error {
 		want := "The list of pods is no longer current: " + reason
 		if got := told(f.podFeed); !strings.HasPrefix(got, want) {
 			return fmt.Errorf("logged was %q, want %s", got, want)
@@ -60,7 +61,7 @@ func (f *fixture) keepsThrough(reason string, begin, end func()) {
 // recovers waits until the list is known to have been current after that time.
 func (f *fixture) recovers(after time.Time) {
 	f.t.Helper()
-	eventually(f.t, func() error {
+	eventually.Nil(f.t, func() error {
 		if !current(f.podFeed) || !f.AsOf().After(after) {
 			return fmt.Errorf("the list is as of %v (%s)", f.AsOf(), told(f.podFeed))
 		}
@@ -101,7 +102,7 @@ func goingOutlivesRestart(t *testing.T, cluster *kubetest.Cluster) {
 	f.recovers(down)
 	f.becomes(Watching)
 	var after fleet.Node
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		if !current(f.nodeFeed) {
 			return errors.New(told(f.nodeFeed))
 		}
@@ -118,7 +119,7 @@ func startsWithout(t *testing.T, cluster *kubetest.Cluster) {
 	f := &fixture{t: t, cluster: cluster, app: "late"}
 	f.start("admin-of-late", quick())
 	want := "the pod list was never read: the API server at " + cluster.URL + " can't be reached: "
-	eventually(t, func() error {
+	eventually.Nil(t, func() error {
 		if err := f.Check(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
 			return fmt.Errorf("Check says %v, want %s", err, want)
 		}

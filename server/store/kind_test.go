@@ -13,6 +13,7 @@ import (
 
 	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // notes is a third kind of record, as any further one would be added: a view of
@@ -48,7 +49,7 @@ func (n *notes) put(t *testing.T, ops ...store.Op) (revision int64) {
 // is waits until the view has these, and nothing else.
 func (n *notes) is(t *testing.T, want ...int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("the view has %v", want), func() bool {
+	eventually.True(t, fmt.Sprintf("the view has %v", want), func() bool {
 		all := n.All()
 		slices.Sort(all)
 		return slices.Equal(all, want)
@@ -79,7 +80,7 @@ func TestAFurtherKindIsSeenByEveryServer(t *testing.T) {
 	c.is(t, 0, 22)
 	// It is apart from the other kinds.
 	if put(t, server, pod(1), 1); server.has(5) != 1 {
-		eventually(t, "the report is there", func() bool { return server.has(5) == 1 })
+		eventually.True(t, "the report is there", func() bool { return server.has(5) == 1 })
 	}
 	c.is(t, 0, 22)
 }
@@ -116,7 +117,7 @@ func TestTheFirstCopyStoredWins(t *testing.T) {
 	written := time.Now()
 	n.put(t, once("a", 2))
 	n.put(t, store.Op{Key: "never there"})
-	eventually(t, "the view is current", func() bool { return world.asOf().After(written) })
+	eventually.True(t, "the view is current", func() bool { return world.asOf().After(written) })
 	n.is(t, 1, 3)
 }
 

@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/netchecker/netchecker/server/store"
+	"github.com/netchecker/netchecker/test/eventually"
 	"github.com/netchecker/netchecker/test/process"
 	"github.com/netchecker/netchecker/test/tools"
 )
@@ -60,7 +61,7 @@ func TestWhatWasAnsweredOutlivesAnyMinorityOfEtcd(t *testing.T) {
 		t.Run(fmt.Sprintf("member %d", lost), func(t *testing.T) {
 			endpoints, members := startMembers(t)
 			s, _ := open(t, store.Config{Endpoints: endpoints})
-			eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
+			eventually.True(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 
 			const senders = 8
 			var answered [senders]atomic.Uint64
@@ -78,7 +79,7 @@ func TestWhatWasAnsweredOutlivesAnyMinorityOfEtcd(t *testing.T) {
 			reach := func(more uint64) {
 				for i := range senders {
 					from := answered[i].Load()
-					eventually(t, "reports are answered", func() bool { return answered[i].Load() > from+more })
+					eventually.True(t, "reports are answered", func() bool { return answered[i].Load() > from+more })
 				}
 			}
 			reach(20)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 const ping = time.Second
@@ -42,12 +43,12 @@ func TestStoppedEtcdIsToldInTimeAndForgottenOnceItGoesOn(t *testing.T) {
 
 	etcd.Resume()
 	resumed := time.Now()
-	eventually(t, "it listens again", func() bool { return !s.listeningSince().IsZero() })
+	eventually.True(t, "it listens again", func() bool { return !s.listeningSince().IsZero() })
 	if since := s.listeningSince(); !since.After(resumed) || since.Equal(before) {
 		t.Errorf("listening since %v before etcd went on", resumed.Sub(since))
 	}
 	put(t, s, pod(0), 3)
-	eventually(t, "the view has it", func() bool { return uptime(s, pod(0)) == 3 })
+	eventually.True(t, "the view has it", func() bool { return uptime(s, pod(0)) == 3 })
 	if trouble := s.Trouble(); trouble != "" {
 		t.Errorf("trouble is %q", trouble)
 	}
@@ -62,7 +63,7 @@ func TestShortSilenceChangesNothing(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	etcd.Resume()
 	resumed := time.Now()
-	eventually(t, "the view is current", func() bool { return s.asOf().After(resumed) })
+	eventually.True(t, "the view is current", func() bool { return s.asOf().After(resumed) })
 	if since := s.listeningSince(); !since.Equal(before) {
 		t.Errorf("listening since %v later than before", since.Sub(before))
 	}
@@ -73,11 +74,11 @@ func TestKilledEtcdComesBackOnItsData(t *testing.T) {
 	etcd := etcdtest.Start(t)
 	s := openOn(t, etcd, quick)
 	put(t, s, pod(0), 1)
-	eventually(t, "the view has it", func() bool { return s.Get(pod(0)) != nil })
+	eventually.True(t, "the view has it", func() bool { return s.Get(pod(0)) != nil })
 	learned := s.Get(pod(0)).Learned
 
 	etcd.Kill()
-	eventually(t, "it is told", func() bool { return s.Trouble() != "" })
+	eventually.True(t, "it is told", func() bool { return s.Trouble() != "" })
 	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("put: %v", err)
 	}
@@ -87,12 +88,12 @@ func TestKilledEtcdComesBackOnItsData(t *testing.T) {
 
 	etcd.Restart()
 	restarted := time.Now()
-	eventually(t, "the view is current", func() bool { return s.asOf().After(restarted) })
+	eventually.True(t, "the view is current", func() bool { return s.asOf().After(restarted) })
 	if r := s.Get(pod(0)); r == nil || !r.Learned.Equal(learned) {
 		t.Errorf("the record is %+v, want one learned at %v", r, learned)
 	}
 	put(t, s, pod(0), 3)
-	eventually(t, "the view has it", func() bool { return uptime(s, pod(0)) == 3 })
+	eventually.True(t, "the view has it", func() bool { return uptime(s, pod(0)) == 3 })
 	if err := s.Check(t.Context()); err != nil {
 		t.Errorf("check: %v", err)
 	}
@@ -106,9 +107,9 @@ func TestStoreOpensBeforeEtcdIsThere(t *testing.T) {
 	if as := s.asOf(); !as.IsZero() {
 		t.Errorf("current as of %v", as)
 	}
-	eventually(t, "the cause is told", func() bool { return strings.Contains(s.Trouble(), "connection refused") })
+	eventually.True(t, "the cause is told", func() bool { return strings.Contains(s.Trouble(), "connection refused") })
 	etcd.Restart()
-	eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
+	eventually.True(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 	put(t, s, pod(0), 1)
 }
 
@@ -117,20 +118,20 @@ func TestEtcdThatLostItsDataIsReadAnew(t *testing.T) {
 	etcd, empty := etcdtest.Start(t), etcdtest.Start(t)
 	relay := newRelay(t, etcd.Endpoint)
 	s, _ := open(t, store.Config{Endpoints: []string{relay.endpoint}, PingTimeout: ping})
-	eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
+	eventually.True(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 	for i := range 5 {
 		put(t, s, pod(i), 1)
 	}
-	eventually(t, "the view has them", func() bool { return s.has(5) == 5 })
+	eventually.True(t, "the view has them", func() bool { return s.has(5) == 5 })
 	turned := time.Now()
 	relay.turn(empty.Endpoint)
-	eventually(t, "the view is that of the other", func() bool { return s.has(5) == 0 })
-	eventually(t, "puts work", func() bool {
+	eventually.True(t, "the view is that of the other", func() bool { return s.has(5) == 0 })
+	eventually.True(t, "puts work", func() bool {
 		_, err := s.Put(t.Context(), pod(9), value(pod(9), 1), time.Minute)
 		return err == nil
 	})
-	eventually(t, "the view has it", func() bool { return s.Get(pod(9)) != nil })
-	eventually(t, "it listens anew", func() bool { return s.listeningSince().After(turned) })
+	eventually.True(t, "the view has it", func() bool { return s.Get(pod(9)) != nil })
+	eventually.True(t, "it listens anew", func() bool { return s.listeningSince().After(turned) })
 }
 
 func TestConnectionThatWentSilentIsLeft(t *testing.T) {
@@ -138,18 +139,18 @@ func TestConnectionThatWentSilentIsLeft(t *testing.T) {
 	etcd := etcdtest.Start(t)
 	relay := newRelay(t, etcd.Endpoint)
 	s, _ := open(t, store.Config{Endpoints: []string{relay.endpoint}, PingTimeout: ping})
-	eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
+	eventually.True(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 	relay.freeze()
-	eventually(t, "it is told", func() bool { return s.Trouble() != "" })
+	eventually.True(t, "it is told", func() bool { return s.Trouble() != "" })
 	frozen := time.Now()
-	eventually(t, "another connection is used", func() bool { return s.asOf().After(frozen) })
+	eventually.True(t, "another connection is used", func() bool { return s.asOf().After(frozen) })
 }
 
 func TestEndpointThatIsDeadIsPassedOver(t *testing.T) {
 	t.Parallel()
 	etcd := etcdtest.Start(t)
 	s, _ := open(t, store.Config{Endpoints: []string{"http://127.0.0.1:1", etcd.Endpoint}})
-	eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
+	eventually.True(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 	for i := range 10 {
 		put(t, s, pod(i), 1)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestPutIsInEtcdWhenItIsAnswered(t *testing.T) {
@@ -32,7 +33,7 @@ func TestPutIsInEtcdWhenItIsAnswered(t *testing.T) {
 		if got, want := read(t, client, test.name), string(value(test.key, 7)); got != want {
 			t.Errorf("%s is %q, want %q", test.name, got, want)
 		}
-		eventually(t, "the view has it", func() bool { return s.Get(test.key) != nil })
+		eventually.True(t, "the view has it", func() bool { return s.Get(test.key) != nil })
 		if r := s.Get(test.key); r.Revision != revision || r.Uptime != 7 || r.Read {
 			t.Errorf("the view has %+v, want revision %d", r, revision)
 		}
@@ -70,7 +71,7 @@ func TestConcurrentPutsAreAllKeptAndThoseOfOneKeyInOrder(t *testing.T) {
 	}
 	all.Wait()
 	for i := range callers {
-		eventually(t, "the view has the last put", func() bool { return uptime(s, pod(i)) == rounds })
+		eventually.True(t, "the view has the last put", func() bool { return uptime(s, pod(i)) == rounds })
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
@@ -132,8 +133,8 @@ func TestKeyIsGoneWithinItsTimeToLiveAndABucket(t *testing.T) {
 	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 1), ttl); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the view has it", func() bool { return s.Get(pod(0)) != nil })
-	eventually(t, "it is gone", func() bool { return s.Get(pod(0)) == nil })
+	eventually.True(t, "the view has it", func() bool { return s.Get(pod(0)) != nil })
+	eventually.True(t, "it is gone", func() bool { return s.Get(pod(0)) == nil })
 	// Etcd counts whole seconds and looks twice a second.
 	if lasted := time.Since(began); lasted < ttl || lasted > ttl+2*time.Second+3*time.Second {
 		t.Errorf("it lasted %v", lasted)
@@ -168,7 +169,7 @@ func TestRevokedLeaseIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, s, pod(0), 2)
-	eventually(t, "the view has it", func() bool { return uptime(s, pod(0)) == 2 })
+	eventually.True(t, "the view has it", func() bool { return uptime(s, pod(0)) == 2 })
 }
 
 func TestGroupsFitIntoEtcdsLimits(t *testing.T) {
@@ -248,7 +249,7 @@ func TestTooManyPutsAreRefusedAtOnce(t *testing.T) {
 		t.Errorf("%d were refused", busy)
 	}
 	etcd.Resume()
-	eventually(t, "puts work again", func() bool {
+	eventually.True(t, "puts work again", func() bool {
 		_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute)
 		return err == nil
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 const quota = 16 << 20
@@ -82,12 +83,12 @@ func TestOutOfSpaceIsHealedWhereEtcdIsOurs(t *testing.T) {
 	s := openOn(t, etcd, func(c *setting) { c.Own = true })
 	put(t, s, pod(0), 1)
 	fill(t, etcd)
-	eventually(t, "puts work again", func() bool {
+	eventually.True(t, "puts work again", func() bool {
 		_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute)
 		return err == nil
 	})
-	eventually(t, "etcd is well", func() bool { return s.Check(t.Context()) == nil })
-	eventually(t, "the view has it", func() bool { return uptime(s, pod(0)) == 2 })
+	eventually.True(t, "etcd is well", func() bool { return s.Check(t.Context()) == nil })
+	eventually.True(t, "the view has it", func() bool { return uptime(s, pod(0)) == 2 })
 	status, err := etcd.Client(t).Status(t.Context(), etcd.Endpoint)
 	if err != nil || status.DbSize > quota/2 {
 		t.Errorf("the database still has %d bytes, %v", status.DbSize, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 	"github.com/netchecker/netchecker/test/testmain"
 )
 
@@ -74,7 +75,7 @@ func open(t testing.TB, cfg store.Config, change ...func(*setting)) (w world, st
 func openOn(t testing.TB, etcd *etcdtest.Etcd, change ...func(*setting)) world {
 	t.Helper()
 	w, _ := open(t, store.Config{Endpoints: []string{etcd.Endpoint}, PingTimeout: 2 * time.Second}, change...)
-	eventually(t, "the view is current", func() bool { return !w.listeningSince().IsZero() })
+	eventually.True(t, "the view is current", func() bool { return !w.listeningSince().IsZero() })
 	return w
 }
 
@@ -90,15 +91,6 @@ func (w world) has(n int) (found int) {
 		}
 	}
 	return found
-}
-
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(soon); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", soon, what)
-		}
-	}
 }
 
 func pod(i int) fleet.Key { return fleet.Key{Namespace: "default", Name: fmt.Sprintf("pod-%d", i)} }

@@ -9,6 +9,7 @@ import (
 	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/test/certtest"
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func authority(t *testing.T) *certtest.Authority {
@@ -51,7 +52,7 @@ func TestEtcdIsVerified(t *testing.T) {
 				cfg.Endpoints = []string{etcd.Endpoint}
 			}
 			s, _ := open(t, cfg)
-			eventually(t, "it listens, or says why not", func() bool {
+			eventually.True(t, "it listens, or says why not", func() bool {
 				if test.trouble == "" {
 					return !s.listeningSince().IsZero()
 				}
@@ -73,7 +74,7 @@ func TestClientCertificateIsShown(t *testing.T) {
 	put(t, s, pod(0), 1)
 
 	without, _ := open(t, store.Config{Endpoints: []string{etcd.Endpoint}, CAFile: ca.File})
-	eventually(t, "it says that it was not let in", func() bool { return strings.Contains(without.Trouble(), "certificate required") })
+	eventually.True(t, "it says that it was not let in", func() bool { return strings.Contains(without.Trouble(), "certificate required") })
 }
 
 func TestRenewedCertificatesAreUsedByNewConnections(t *testing.T) {
@@ -92,16 +93,16 @@ func TestRenewedCertificatesAreUsedByNewConnections(t *testing.T) {
 	}
 	install(stranger, pair(t, stranger, "old"))
 	s, _ := open(t, store.Config{Endpoints: []string{etcd.Endpoint}, CAFile: caFile, CertFile: certFile, KeyFile: keyFile, PingTimeout: ping})
-	eventually(t, "it says why it can't connect", func() bool { return strings.Contains(s.Trouble(), "unknown authority") })
+	eventually.True(t, "it says why it can't connect", func() bool { return strings.Contains(s.Trouble(), "unknown authority") })
 
 	install(ca, pair(t, ca, "new"))
-	eventually(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
+	eventually.True(t, "it listens", func() bool { return !s.listeningSince().IsZero() })
 
 	if err := os.WriteFile(keyFile, []byte("half of it"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	etcd.Restart()
-	eventually(t, "it listens with what it read before", func() bool {
+	eventually.True(t, "it listens with what it read before", func() bool {
 		return !s.listeningSince().IsZero() && s.Check(t.Context()) == nil
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/test/etcdtest"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestTwoStoresSeeEachOthersWrites(t *testing.T) {
@@ -27,10 +28,10 @@ func twoStoresOn(t *testing.T, etcd *etcdtest.Etcd) {
 	put(t, a, pod(1), 1)
 	put(t, b, pod(2), 2)
 	for _, s := range []world{a, b} {
-		eventually(t, "both views have both", func() bool { return uptime(s, pod(1)) == 1 && uptime(s, pod(2)) == 2 })
+		eventually.True(t, "both views have both", func() bool { return uptime(s, pod(1)) == 1 && uptime(s, pod(2)) == 2 })
 	}
 	written := time.Now()
-	eventually(t, "both views are current without further writes", func() bool {
+	eventually.True(t, "both views are current without further writes", func() bool {
 		return a.asOf().After(written) && b.asOf().After(written)
 	})
 }
@@ -45,7 +46,7 @@ func TestViewHasAllThatWasWrittenBeforeItIsCurrent(t *testing.T) {
 		if i%10 != 0 {
 			continue
 		}
-		eventually(t, "it is current", func() bool { return b.asOf().After(written) })
+		eventually.True(t, "it is current", func() bool { return b.asOf().After(written) })
 		if b.Get(pod(i)) == nil {
 			t.Fatalf("current as of %v after %v was written, and without it", b.asOf().Sub(written), pod(i))
 		}
@@ -77,7 +78,7 @@ func TestUnlistedReportsAreCountedApart(t *testing.T) {
 	stranger := fleet.UnlistedKey("default", "stranger")
 	put(t, s, pod(0), 1)
 	put(t, s, stranger, 1)
-	eventually(t, "the view has both", func() bool { return s.Get(pod(0)) != nil && s.Get(stranger) != nil })
+	eventually.True(t, "the view has both", func() bool { return s.Get(pod(0)) != nil && s.Get(stranger) != nil })
 	for key, want := range map[fleet.Key]bool{stranger: true, pod(0): false, fleet.UnlistedKey("", "stranger"): false} {
 		if count, has := s.Unlisted(key); count != 1 || has != want {
 			t.Errorf("Unlisted(%v) is %d, %v; want 1, %v", key, count, has, want)
@@ -111,14 +112,14 @@ func TestValuesThatAreNoReportsAreIgnored(t *testing.T) {
 	put(t, s, pod(0), 1)
 	write() // to be watched
 	written := time.Now()
-	eventually(t, "the view is current", func() bool { return s.asOf().After(written) })
+	eventually.True(t, "the view is current", func() bool { return s.asOf().After(written) })
 	if s.Get(pod(0)) == nil || s.has(5) != 1 {
 		t.Errorf("the view has %d records", s.has(5))
 	}
 	if _, err := client.Put(t.Context(), "netchecker/agents/default/pod-0", "overwritten"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a report that was overwritten is gone", func() bool { return s.Get(pod(0)) == nil })
+	eventually.True(t, "a report that was overwritten is gone", func() bool { return s.Get(pod(0)) == nil })
 }
 
 func TestEveryReaderIsToldOfEachChange(t *testing.T) {
@@ -180,7 +181,7 @@ func TestReportsAreReplayedToTheCountersOnce(t *testing.T) {
 			}
 			next := at(pod(5), put(t, b, pod(5), 1))
 			events, want = append(events, next), append(want, next)
-			eventually(t, "the counters are told of the next", func() bool { return slices.Equal(told.events(), want) })
+			eventually.True(t, "the counters are told of the next", func() bool { return slices.Equal(told.events(), want) })
 		})
 	}
 }
@@ -194,8 +195,8 @@ func TestReportsAreCountedOnceAcrossOutageAndCompaction(t *testing.T) {
 	near := openOn(t, etcd)
 	var want []string
 	want = append(want, at(pod(0), put(t, near, pod(0), 1)), at(pod(1), put(t, near, pod(1), 1)))
-	eventually(t, "the counters are told", func() bool { return slices.Equal(told.events(), want) })
-	eventually(t, "it listens", func() bool { return !far.listeningSince().IsZero() })
+	eventually.True(t, "the counters are told", func() bool { return slices.Equal(told.events(), want) })
+	eventually.True(t, "it listens", func() bool { return !far.listeningSince().IsZero() })
 	learned := far.Get(pod(0)).Learned
 
 	relay.turn("http://127.0.0.1:1")
@@ -205,13 +206,13 @@ func TestReportsAreCountedOnceAcrossOutageAndCompaction(t *testing.T) {
 	relay.turn(etcd.Endpoint)
 
 	want = append(want, at(pod(2), last))
-	eventually(t, "the view has it", func() bool { return uptime(far, pod(1)) == 2 && far.Get(pod(2)) != nil })
-	eventually(t, "the counters are told of what is left", func() bool { return slices.Equal(told.events(), want) })
+	eventually.True(t, "the view has it", func() bool { return uptime(far, pod(1)) == 2 && far.Get(pod(2)) != nil })
+	eventually.True(t, "the counters are told of what is left", func() bool { return slices.Equal(told.events(), want) })
 	if !far.Get(pod(0)).Learned.Equal(learned) {
 		t.Error("a record that did not change was learned anew")
 	}
 	want = append(want, at(pod(3), put(t, near, pod(3), 1)))
-	eventually(t, "the counters are told of the next", func() bool { return slices.Equal(told.events(), want) })
+	eventually.True(t, "the counters are told of the next", func() bool { return slices.Equal(told.events(), want) })
 }
 
 // compact drops the revisions before that one.
@@ -249,11 +250,11 @@ func TestCheckpointsOfTheLeaderReachTheOthers(t *testing.T) {
 	if err := a.checkpoints.Save(t.Context(), fence, map[string][]byte{"0": []byte("zero"), "1": []byte("one")}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the other is told", func() bool { return told.shard("0") == "zero" && told.shard("1") == "one" })
+	eventually.True(t, "the other is told", func() bool { return told.shard("0") == "zero" && told.shard("1") == "one" })
 	if err := a.checkpoints.Save(t.Context(), fence, map[string][]byte{"0": nil}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the other is told that it was deleted", func() bool { return told.shard("0") == "" })
+	eventually.True(t, "the other is told that it was deleted", func() bool { return told.shard("0") == "" })
 
 	later := &counters{}
 	openOn(t, etcd, func(c *setting) { c.counters = later })

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // nobodyHeard is what the check says after a start, of so many reports.
@@ -35,7 +37,7 @@ func (v *verdicts) turns() []string {
 // wantTurns waits until the answers came in these turns.
 func (v *verdicts) wantTurns(tb testing.TB, want ...string) {
 	tb.Helper()
-	eventually(tb, func() error {
+	eventually.Nil(tb, func() error {
 		if got := v.turns(); !slices.Equal(got, want) {
 			return fmt.Errorf("the check answered in turn\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
