@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/server/intake"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // bodies is an API that takes reports of up to a MiB, and patiently.
@@ -38,16 +39,6 @@ func serveBodies(t *testing.T) *bodies {
 	b.addr = strings.TrimPrefix(s.URL, "http://")
 	t.Cleanup(s.Close)
 	return b
-}
-
-// eventually waits until is returns true.
-func (b *bodies) eventually(what string, is func() bool) {
-	b.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			b.t.Fatalf("not in time: %s", what)
-		}
-	}
 }
 
 // announce begins a report of 1 MiB, sends that many bytes of it, and no more until
@@ -89,7 +80,7 @@ func TestWhoAnnouncesMuchAndSendsNothingKeepsNobodyOut(t *testing.T) {
 		for ; announced < upTo; announced++ {
 			b.announce(0)
 		}
-		b.eventually("all announcers are being read", func() bool { return b.entered.Load() >= upTo })
+		eventually.True(b.t, "all announcers are being read", func() bool { return b.entered.Load() >= upTo })
 		for _, size := range []int{4 << 10, smallBody, 100 << 10, 1 << 20} {
 			if a := b.report(size); a.status != 200 {
 				t.Errorf("with %d of them, a report of %d bytes is answered %d %q", upTo, size, a.status, a.body)
@@ -102,12 +93,12 @@ func TestABodyTakesWhatHasArrivedAndNotWhatWasAnnounced(t *testing.T) {
 	b := serveBodies(t)
 	const arrived, taken = 100 << 10, 128 << 10
 	conn := b.announce(arrived)
-	b.eventually("it has arrived", func() bool { return !b.left(bodiesInFlight - taken + 1) })
+	eventually.True(b.t, "it has arrived", func() bool { return !b.left(bodiesInFlight - taken + 1) })
 	if !b.left(bodiesInFlight - taken) {
 		t.Errorf("of %d bytes that have arrived, more than %d are taken", arrived, taken)
 	}
 	_ = conn.Close()
-	b.eventually("all is given back", func() bool { return b.left(bodiesInFlight) })
+	eventually.True(b.t, "all is given back", func() bool { return b.left(bodiesInFlight) })
 }
 
 func TestLargeBodiesWaitForRoomAndSmallOnesNeedNone(t *testing.T) {
@@ -126,7 +117,7 @@ func TestLargeBodiesWaitForRoomAndSmallOnesNeedNone(t *testing.T) {
 	if a := b.report(100 << 10); a.status != 200 {
 		t.Errorf("with room in time a large report is answered %d %q", a.status, a.body)
 	}
-	b.eventually("all is given back", func() bool { return b.left(bodiesInFlight) })
+	eventually.True(b.t, "all is given back", func() bool { return b.left(bodiesInFlight) })
 }
 
 func TestBuffersThatAreKeptAreSmall(t *testing.T) {

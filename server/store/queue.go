@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -104,17 +105,22 @@ type lane struct {
 	ready []*pending
 	// most is how many keys of it the group that is being filled may still take.
 	most int
+	// underway is how many of its puts are being written.
+	underway int
 }
 
 // queue hands out puts in groups. Those of one kind come in the order in which they
 // came in, except that a put waits until those of the same keys before it were
 // answered. Each group has puts of every kind that has some waiting, by its share of
-// all.
+// all; a kind with less than half of all shares is in one group at a time, so that a
+// flood of it leaves a writer to the others.
 type queue struct {
 	mu      sync.Mutex
 	arrived sync.Cond
 	closed  bool
 	lanes   []*lane
+	// shares is the sum of the lanes'.
+	shares int
 	// newest has the last put of each key that is waiting or being written.
 	newest map[string]*pending
 	// ops is how many keys make a full group.
@@ -123,6 +129,9 @@ type queue struct {
 
 func newQueue(lanes ...*lane) *queue {
 	q := &queue{lanes: lanes, newest: make(map[string]*pending), ops: maxOps}
+	for _, l := range lanes {
+		q.shares += l.share
+	}
 	q.arrived.L = &q.mu
 	return q
 }
@@ -165,7 +174,7 @@ func (q *queue) take(group []*pending) []*pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		for !q.anyReady() && !q.closed {
+		for !q.anyOpen() && !q.closed {
 			q.arrived.Wait()
 		}
 		if q.closed {
@@ -177,38 +186,41 @@ func (q *queue) take(group []*pending) []*pending {
 	}
 }
 
-func (q *queue) anyReady() bool {
-	for _, l := range q.lanes {
-		if len(l.ready) > 0 {
-			return true
-		}
-	}
-	return false
+// open says whether a lane has puts that may be in a group.
+func (q *queue) open(l *lane) bool {
+	return len(l.ready) > 0 && (l.underway == 0 || 2*l.share >= q.shares)
 }
+
+func (q *queue) anyOpen() bool { return slices.ContainsFunc(q.lanes, q.open) }
 
 // pop fills a group: first each lane's part of it, then the rest by whoever has more,
 // up to twice that part or a quarter of a group. So what waits behind the puts of
 // another kind waits for few of them.
 func (q *queue) pop(group []*pending) []*pending {
-	total := 0
-	for _, l := range q.lanes {
-		total += l.share
-	}
 	room := room{ops: q.ops, bytes: maxBytes}
+	var open [8]*lane
+	lanes := open[:0]
 	for _, l := range q.lanes {
-		l.most = max(1, q.ops*l.share/total)
+		if q.open(l) {
+			lanes = append(lanes, l)
+		}
+	}
+	for _, l := range lanes {
+		l.most = q.part(l)
 		group = q.popLane(l, group, &room)
 	}
-	for _, l := range q.lanes {
-		part := max(1, q.ops*l.share/total)
-		l.most += max(2*part, q.ops/4) - part
+	for _, l := range lanes {
+		l.most += max(2*q.part(l), q.ops/4) - q.part(l)
 		group = q.popLane(l, group, &room)
 	}
-	if q.anyReady() {
+	if q.anyOpen() {
 		q.arrived.Signal()
 	}
 	return group
 }
+
+// part is how many keys of a group a lane is sure of.
+func (q *queue) part(l *lane) int { return max(1, q.ops*l.share/q.shares) }
 
 // room is what a group may still take.
 type room struct{ ops, bytes int }
@@ -231,6 +243,7 @@ func (q *queue) popLane(l *lane, group []*pending, room *room) []*pending {
 		room.ops -= len(p.ops)
 		room.bytes -= p.bytes
 		p.taken = true
+		l.underway++
 		group = append(group, p)
 	}
 	rest := copy(l.ready, l.ready[popped:])
@@ -257,6 +270,9 @@ func (q *queue) done(group []*pending) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, p := range group {
+		if p.lane.underway--; len(p.lane.ready) > 0 {
+			q.arrived.Signal()
+		}
 		q.release(p)
 	}
 }

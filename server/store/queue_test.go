@@ -122,23 +122,23 @@ func TestEachKindHasItsShareOfTheQueueAndOfAGroup(t *testing.T) {
 	if err := q.add(putOf(t, kinds[1], "one-too-many")); !errors.Is(err, ErrBusy) {
 		t.Errorf("a put beyond the share: %v", err)
 	}
-	if got, want := names(q.take(nil)), []string{"f0", "f1", "f2", "f3"}; !slices.Equal(got, want) {
-		t.Errorf("alone, the small kind fills a group with %v, want %v", got, want)
-	}
-	add(t, q, kinds[0], many("r", 14)...)
-	for _, want := range [][]string{
-		{"r0", "r1", "r2", "r3", "r4", "r5", "f4", "f5"},
-		{"r6", "r7", "r8", "r9", "r10", "r11", "f6", "f7"},
-		{"r12", "r13", "f8", "f9"},
-	} {
-		if got := names(q.take(nil)); !slices.Equal(got, want) {
-			t.Errorf("beside the other kind the group is %v, want %v", got, want)
+	take := func(what string, want ...string) (group []*pending) {
+		t.Helper()
+		group = q.take(nil)
+		if got := names(group); !slices.Equal(got, want) {
+			t.Errorf("%s the group is %v, want %v", what, got, want)
 		}
+		return group
 	}
-	add(t, q, kinds[0], many("s", 9)...)
-	if got, want := names(q.take(nil)), many("s", 8); !slices.Equal(got, want) {
-		t.Errorf("alone, the large kind fills a group with %v, want %v", got, want)
-	}
+	flood := take("of the small kind alone", "f0", "f1", "f2", "f3")
+	add(t, q, kinds[0], many("r", 14)...)
+	first := take("while the small kind is in another", many("r", 8)...)
+	q.done(flood)
+	second := take("of both kinds", "r8", "r9", "r10", "r11", "r12", "r13", "f4", "f5")
+	q.done(first)
+	q.done(second)
+	q.done(take("of the small kind alone", "f6", "f7", "f8", "f9"))
+	wantEmpty(t, q)
 }
 
 func TestDroppedPutMakesWayForTheNext(t *testing.T) {
