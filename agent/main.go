@@ -18,6 +18,7 @@ const environment = `Environment:
   MY_POD_NAME          the pod's name (needed)
   MY_NODE_NAME         the node's name
   MY_POD_NAMESPACE     the pod's namespace, if not as the service account's files say
+  MY_POD_UID           the pod's UID, which tells it from an earlier pod of its name
   MY_POD_IPS           the pod's addresses, if not those of its interfaces (or MY_POD_IP)
   GOGC, GOMEMLIMIT, GOMAXPROCS   the Go runtime's, which are set low otherwise
 `

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/netchecker/netchecker/agent/collect"
+	"github.com/netchecker/netchecker/pkg/wait"
 )
 
 // rounds is the report loop.
@@ -25,7 +25,7 @@ func (r rounds) run(ctx context.Context) {
 	start := time.Now()
 	for n := 0; ; {
 		due := r.schedule.offset(n, 2*rand.Float64()-1)
-		if !sleep(ctx, due-time.Since(start)) {
+		if !wait.For(ctx, due-time.Since(start)) {
 			return
 		}
 		r.begun()
@@ -37,35 +37,4 @@ func (r rounds) run(ctx context.Context) {
 		r.done(round, time.Since(began))
 		n = r.schedule.next(n, time.Since(start))
 	}
-}
-
-// sleep returns false where ctx ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
-	}
-}
-
-// diary knows what fails, so that the log tells when something begins to fail
-// and when it is over, and not each round of it.
-type diary map[string]bool
-
-// changes returns a line for each thing that now fails and did not before, and
-// for each that works again.
-func (d diary) changes(findings []collect.Finding) (fails, works []string) {
-	for _, f := range findings {
-		switch failed := f.Err != nil; {
-		case failed && !d[f.Name]:
-			fails = append(fails, fmt.Sprintf("Fails: %s: %v", f.Name, f.Err))
-		case !failed && d[f.Name]:
-			works = append(works, "Works again: "+f.Name)
-		}
-		d[f.Name] = f.Err != nil
-	}
-	return fails, works
 }

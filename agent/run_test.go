@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 // pod is the Machine of a pod called p on node n.
 func pod() Machine {
-	env := map[string]string{"MY_POD_NAME": "p", "MY_NODE_NAME": "n", "MY_POD_NAMESPACE": "ns", "MY_POD_IP": "10.1.2.3"}
+	env := map[string]string{"MY_POD_NAME": "p", "MY_NODE_NAME": "n", "MY_POD_NAMESPACE": "ns", "MY_POD_UID": "u-1", "MY_POD_IP": "10.1.2.3"}
 	return Machine{Surroundings: collect.Surroundings{
 		Getenv:   func(k string) string { return env[k] },
 		Hostname: func() (string, error) { return "p", nil },
@@ -91,7 +91,7 @@ func TestOriginalServerUnderstandsTheReport(t *testing.T) {
 	}
 }
 
-func TestReportAlsoTellsNamespaceNetworkAndAddresses(t *testing.T) {
+func TestReportAlsoTellsNamespaceNetworkAddressesAndIdentity(t *testing.T) {
 	bodies := make(chan []byte, 10)
 	srv := newOriginalServer(t)
 	srv.Config.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -104,7 +104,8 @@ func TestReportAlsoTellsNamespaceNetworkAndAddresses(t *testing.T) {
 	if err == nil {
 		err = got.Validate()
 	}
-	if err != nil || got.Namespace != "ns" || got.Network != report.Pod || !slices.Equal(got.Addresses, []string{"10.1.2.3"}) {
+	if err != nil || got.Namespace != "ns" || got.Network != report.Pod || !slices.Equal(got.Addresses, []string{"10.1.2.3"}) ||
+		got.UID != "u-1" || len(got.BootID) != 16 || got.Clock <= 0 || got.Clock > time.Minute {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
@@ -163,7 +164,7 @@ func TestLookupThatHangsIsToldAsNullWithinTheDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	round := newCollector(s, m, collect.Self{PodName: "p"}).Collect(t.Context())
+	round := newCollector(s, m, collect.Self{PodName: "p"}, collect.NewBoot()).Collect(t.Context())
 	if took := time.Since(begun); took > 1990*time.Millisecond {
 		t.Errorf("took %v", took)
 	}
@@ -173,31 +174,6 @@ func TestLookupThatHangsIsToldAsNullWithinTheDeadline(t *testing.T) {
 	}
 	if p := round.Report.NetworkProbes[0]; p.ConnectionResult != 0 || p.Total < 900 {
 		t.Errorf("the ping by that name: %+v", p)
-	}
-}
-
-func TestOwnPortTellsHealthReadinessAndMetrics(t *testing.T) {
-	srv := newOriginalServer(t)
-	own := freeAddress(t)
-	running(t, pod(), "-serverendpoint", srv.endpoint(), "-listen", own)
-	srv.reports(t, 1, 5*time.Second)
-	for path, want := range map[string]string{
-		"/healthz?verbose": "[+]rounds ok",
-		"/readyz?verbose":  "[+]report ok",
-		"/metrics":         `netchecker_agent_reports_total{result="accepted"} 1`,
-	} {
-		eventually(t, path, func() bool { return strings.Contains(get(own, path), want) })
-	}
-}
-
-func TestReadinessNamesWhatIsInTheWay(t *testing.T) {
-	own := freeAddress(t)
-	running(t, pod(), "-serverendpoint=127.0.0.1:1", "-listen", own)
-	eventually(t, "the reason is told", func() bool {
-		return strings.Contains(get(own, "/readyz"), "the last report did not get to http://127.0.0.1:1/api/v1/agents/p: dial tcp 127.0.0.1:1: connect: connection refused")
-	})
-	if got := get(own, "/healthz"); got != "200 ok" {
-		t.Errorf("an agent that can't report is not healthy: %s", got)
 	}
 }
 
@@ -212,7 +188,7 @@ func TestEnvironmentOfTheGoRuntimeIsKept(t *testing.T) {
 		t.Errorf("GOMEMLIMIT was set to %d", got)
 	}
 	tune(func(string) string { return "" })
-	if gc, memory, procs := debug.SetGCPercent(77), debug.SetMemoryLimit(-1), runtime.GOMAXPROCS(0); gc != 50 || memory != 10<<20 || procs > 2 {
+	if gc, memory, procs := debug.SetGCPercent(77), debug.SetMemoryLimit(-1), runtime.GOMAXPROCS(0); gc != 50 || memory != 24<<20 || procs > 2 {
 		t.Errorf("GOGC %d, GOMEMLIMIT %d, GOMAXPROCS %d", gc, memory, procs)
 	}
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,25 +116,4 @@ func TestRoundsFollowTheScheduleUntilTheContextEnds(t *testing.T) {
 			t.Errorf("%d rounds were begun and %d done; want 12 and 11", begun, done)
 		}
 	})
-}
-
-func TestDiaryTellsChangesOnly(t *testing.T) {
-	d := diary{}
-	well, broken := collect.Finding{Name: "probe of a"}, collect.Finding{Name: "probe of a", Err: errors.New("no answer")}
-	other := collect.Finding{Name: "uptime"}
-	for i, c := range []struct {
-		finding      collect.Finding
-		fails, works []string
-	}{
-		{well, nil, nil},
-		{broken, []string{"Fails: probe of a: no answer"}, nil},
-		{broken, nil, nil},
-		{well, nil, []string{"Works again: probe of a"}},
-		{well, nil, nil},
-	} {
-		fails, works := d.changes([]collect.Finding{other, c.finding})
-		if !slices.Equal(fails, c.fails) || !slices.Equal(works, c.works) {
-			t.Errorf("round %d: %q and %q, want %q and %q", i, fails, works, c.fails, c.works)
-		}
-	}
 }

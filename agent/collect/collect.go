@@ -18,6 +18,8 @@ import (
 // its functions are called by many goroutines at once.
 type Collector struct {
 	Self Self
+	// BootID is the agent's, told in each report.
+	BootID string
 	// Interval is the time between two reports, told in each.
 	Interval time.Duration
 	// Deadline is what each lookup and each probe may take.
@@ -82,6 +84,8 @@ func (c *Collector) Collect(ctx context.Context) Round {
 		NodeName:       c.Self.NodeName,
 		PodName:        c.Self.PodName,
 		Namespace:      c.Self.Namespace,
+		UID:            c.Self.UID,
+		BootID:         c.BootID,
 		Network:        c.Self.Network,
 		HostDate:       c.Now(),
 		Uptime:         uptime,

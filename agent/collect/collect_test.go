@@ -32,7 +32,8 @@ var date = time.Date(2017, 11, 30, 14, 54, 19, 5e8, time.UTC)
 // wellCollector sees a network where all is well.
 func wellCollector() *Collector {
 	return &Collector{
-		Self:     Self{PodName: "p", NodeName: "n", Namespace: "ns", Network: report.Pod},
+		Self:     Self{PodName: "p", NodeName: "n", Namespace: "ns", UID: "u-1", Network: report.Pod},
+		BootID:   "0123456789abcdef",
 		Interval: 15 * time.Second,
 		Deadline: 500 * time.Millisecond,
 		URLs:     []string{"http://a/", "http://b/"},
@@ -56,6 +57,7 @@ func wellCollector() *Collector {
 func TestRoundHasAllThatAReportTells(t *testing.T) {
 	got := wellCollector().Collect(t.Context())
 	want := report.Report{
+		UID: "u-1", BootID: "0123456789abcdef",
 		ReportInterval: 15, NodeName: "n", PodName: "p", Namespace: "ns", Network: report.Pod, HostDate: date, Uptime: 12345,
 		NSLookup:  map[string][]string{"server": {"10.233.54.44"}},
 		IPs:       map[string][]string{"lo": {"127.0.0.1/8"}, "eth0": {"10.0.0.2/24", "fe80::1/64", "fd00::2/64"}, "eth1": {}},
@@ -126,10 +128,22 @@ func TestFindingsNameWhatFailed(t *testing.T) {
 func TestRoundEndsWithItsContext(t *testing.T) {
 	c := wellCollector()
 	c.Deadline = time.Minute
-	c.Lookup = func(ctx context.Context, _ string) ([]string, error) { <-ctx.Done(); return nil, ctx.Err() }
+	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	c.Lookup = func(ctx context.Context, _ string) ([]string, error) { return nil, hang(ctx) }
+	c.Probe = func(ctx context.Context, url string) (report.ProbeResult, error) {
+		return report.ProbeResult{URL: url}, hang(ctx)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
-	c.Collect(ctx) // the test's own deadline is what would show it
+	begun := time.Now()
+	for _, f := range c.Collect(ctx).Findings[2:] { // of the lookup and the probes
+		if !errors.Is(f.Err, context.Canceled) {
+			t.Errorf("%s: %v, want the end of the context", f.Name, f.Err)
+		}
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("the round took %v of its minute", took)
+	}
 }
 
 func TestPaddingOverExceedsTheMTU(t *testing.T) {

@@ -19,6 +19,7 @@ type Self struct {
 	PodName   string
 	NodeName  string // empty where nobody told
 	Namespace string // empty where nobody told
+	UID       string // the pod's; empty where nobody told
 	Network   report.Network
 	// Addresses are the pod's IPs; empty where nobody told, and then those of its
 	// interfaces are taken.
@@ -36,14 +37,15 @@ type Surroundings struct {
 }
 
 // Identify reads who this agent is from the variables MY_POD_NAME, MY_NODE_NAME,
-// MY_POD_NAMESPACE and MY_POD_IPS (or MY_POD_IP), which the pod's manifest sets
-// through the downward API. Only the first is needed. The network is as given;
+// MY_POD_NAMESPACE, MY_POD_UID and MY_POD_IPS (or MY_POD_IP), which the pod's
+// manifest sets through the downward API. Only the first is needed. The network is as given;
 // Unknown stands for: find out.
 func Identify(s Surroundings, network report.Network) (Self, error) {
 	self := Self{
 		PodName:   s.Getenv("MY_POD_NAME"),
 		NodeName:  s.Getenv("MY_NODE_NAME"),
 		Namespace: s.namespace(),
+		UID:       s.Getenv("MY_POD_UID"),
 		Network:   network,
 	}
 	const rule = "it should be a name as Kubernetes has them: lower-case letters, digits, '-' and '.'"
@@ -56,6 +58,8 @@ func Identify(s Surroundings, network report.Network) (Self, error) {
 		return Self{}, fmt.Errorf("the environment variable MY_NODE_NAME is %q; %s", self.NodeName, rule)
 	case self.Namespace != "" && !report.IsLabel(self.Namespace):
 		return Self{}, fmt.Errorf("the namespace is %q; %s (from MY_POD_NAMESPACE or %s)", self.Namespace, rule, s.NamespaceFile)
+	case !report.IsUID(self.UID):
+		return Self{}, fmt.Errorf("the environment variable MY_POD_UID is %.100q; it should be the pod's UID: at most %d letters, digits and '-'", self.UID, report.MaxUID)
 	}
 	var err error
 	if self.Addresses, err = s.addresses(); err != nil {

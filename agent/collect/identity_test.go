@@ -47,8 +47,8 @@ func TestIdentify(t *testing.T) {
 		network report.Network
 		want    Self
 	}{
-		{"all told", env{"MY_POD_NAME": "p", "MY_NODE_NAME": "n", "MY_POD_NAMESPACE": "ns", "MY_POD_IPS": "10.0.0.1, fd00::1", "MY_POD_IP": "10.0.0.9"},
-			file, report.Unknown, Self{"p", "n", "ns", report.Host, []string{"10.0.0.1", "fd00::1"}}},
+		{"all told", env{"MY_POD_NAME": "p", "MY_NODE_NAME": "n", "MY_POD_NAMESPACE": "ns", "MY_POD_UID": "0a-1F", "MY_POD_IPS": "10.0.0.1, fd00::1", "MY_POD_IP": "10.0.0.9"},
+			file, report.Unknown, Self{"p", "n", "ns", "0a-1F", report.Host, []string{"10.0.0.1", "fd00::1"}}},
 		{"the least", env{"MY_POD_NAME": "p"}, none, report.Unknown, Self{PodName: "p", Network: report.Host}},
 		{"the namespace from the service account", env{"MY_POD_NAME": "p"}, file, report.Unknown, Self{PodName: "p", Namespace: "from-file", Network: report.Host}},
 		{"one address", env{"MY_POD_NAME": "p", "MY_POD_IP": "10.0.0.9"}, none, report.Pod, Self{PodName: "p", Network: report.Pod, Addresses: []string{"10.0.0.9"}}},
@@ -75,6 +75,7 @@ func TestIdentifySaysWhatIsWrongAndWhatItShouldBe(t *testing.T) {
 		{map[string]string{"MY_POD_NAME": "../x"}, nil, `the environment variable MY_POD_NAME is "../x"; ` + rule},
 		{map[string]string{"MY_POD_NAME": "p", "MY_NODE_NAME": "a b"}, nil, `the environment variable MY_NODE_NAME is "a b"; ` + rule},
 		{map[string]string{"MY_POD_NAME": "p", "MY_POD_NAMESPACE": "a.b"}, nil, `the namespace is "a.b"; ` + rule + " (from MY_POD_NAMESPACE or /none)"},
+		{map[string]string{"MY_POD_NAME": "p", "MY_POD_UID": "a b"}, nil, `the environment variable MY_POD_UID is "a b"; it should be the pod's UID: at most 64 letters, digits and '-'`},
 		{map[string]string{"MY_POD_NAME": "p", "MY_POD_IP": "10.0.0"}, nil, `the environment variable MY_POD_IP has "10.0.0"; it should be IP addresses with commas between them`},
 		{map[string]string{"MY_POD_NAME": "p"}, errors.New("no"), "finding out the pod's network by its hostname: no; set -network"},
 	} {

@@ -37,18 +37,28 @@ func (n Names) Resolver() *net.Resolver {
 	}}
 }
 
-// Lookup returns the addresses of host, sorted, IPv4 before IPv6, at most
-// [report.MaxValues]. An IP address stands for itself, without a query.
-func (n Names) Lookup(ctx context.Context, host string) ([]string, error) {
-	if _, err := netip.ParseAddr(host); err == nil {
-		return []string{host}, nil
-	}
+// Addresses returns the addresses of host in the order in which they should be
+// tried (RFC 6724).
+func (n Names) Addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	found, err := n.Resolver().LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return nil, fmt.Errorf("looking up %s: %w", host, err)
 	}
 	for i := range found {
 		found[i] = found[i].Unmap()
+	}
+	return found, nil
+}
+
+// Lookup returns the addresses of host, sorted, IPv4 before IPv6, at most
+// [report.MaxValues]. An IP address stands for itself, without a query.
+func (n Names) Lookup(ctx context.Context, host string) ([]string, error) {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return []string{host}, nil
+	}
+	found, err := n.Addresses(ctx, host)
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(found, netip.Addr.Compare)
 	found = slices.Compact(found)

@@ -19,6 +19,7 @@ import (
 type Metrics struct {
 	registry     *prometheus.Registry
 	reports      *prometheus.CounterVec
+	lookupFails  prometheus.Counter
 	lastAccepted prometheus.Gauge
 	rounds       prometheus.Histogram
 	lookup       prometheus.Gauge
@@ -39,7 +40,9 @@ func NewMetrics(build version.Info, host string, results ...string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "reports_total",
-			Help: "Attempts to send a report, by how they ended: accepted, refused (not sent again), failed (sent again)."}, []string{"result"}),
+			Help: "What became of reports: attempts that were accepted, refused (not sent again) or failed (sent again), and reports that were dropped for newer ones."}, []string{"result"}),
+		lookupFails: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "delivery_lookup_failures_total",
+			Help: "Lookups of the server for the sending of a report that failed or were not answered within a second."}),
 		lastAccepted: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "report_last_success_timestamp_seconds",
 			Help: "When the server last accepted a report, in seconds since 1970; 0 if it never did."}),
 		rounds: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "round_duration_seconds",
@@ -53,13 +56,17 @@ func NewMetrics(build version.Info, host string, results ...string) *Metrics {
 	for _, r := range results {
 		m.reports.WithLabelValues(r)
 	}
-	m.registry.MustRegister(m.reports, m.lastAccepted, m.rounds, lookup, m.probeUp, m.probeTook, m.probeCode, info,
+	m.registry.MustRegister(m.reports, m.lookupFails, m.lastAccepted, m.rounds, lookup, m.probeUp, m.probeTook, m.probeCode, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// Report counts an attempt to send a report.
+// Report counts an attempt to send a report, or one that was dropped.
 func (m *Metrics) Report(result string) { m.reports.WithLabelValues(result).Inc() }
+
+// DeliveryLookupFailed counts a report whose sending could not look the server up
+// in time.
+func (m *Metrics) DeliveryLookupFailed() { m.lookupFails.Inc() }
 
 // Accepted notes when the server accepted a report.
 func (m *Metrics) Accepted(at time.Time) {

@@ -77,6 +77,9 @@ func TestHealthAndReadiness(t *testing.T) {
 const exposition = `# HELP netchecker_agent_build_info Always 1; the labels say which build this is.
 # TYPE netchecker_agent_build_info gauge
 netchecker_agent_build_info{commit="c0ffee",goversion="go1",version="v1"} 1
+# HELP netchecker_agent_delivery_lookup_failures_total Lookups of the server for the sending of a report that failed or were not answered within a second.
+# TYPE netchecker_agent_delivery_lookup_failures_total counter
+netchecker_agent_delivery_lookup_failures_total 1
 # HELP netchecker_agent_lookup_success 1 if the server's name was found by the last round, else 0.
 # TYPE netchecker_agent_lookup_success gauge
 netchecker_agent_lookup_success{host="server"} 1
@@ -95,7 +98,7 @@ netchecker_agent_probe_success{url="http://b/"} 0
 # HELP netchecker_agent_report_last_success_timestamp_seconds When the server last accepted a report, in seconds since 1970; 0 if it never did.
 # TYPE netchecker_agent_report_last_success_timestamp_seconds gauge
 netchecker_agent_report_last_success_timestamp_seconds 1.5
-# HELP netchecker_agent_reports_total Attempts to send a report, by how they ended: accepted, refused (not sent again), failed (sent again).
+# HELP netchecker_agent_reports_total What became of reports: attempts that were accepted, refused (not sent again) or failed (sent again), and reports that were dropped for newer ones.
 # TYPE netchecker_agent_reports_total counter
 netchecker_agent_reports_total{result="accepted"} 1
 netchecker_agent_reports_total{result="failed"} 2
@@ -120,6 +123,7 @@ func TestMetricsTellTheAgentsWork(t *testing.T) {
 	m.Report("failed")
 	m.Report("failed")
 	m.Report("accepted")
+	m.DeliveryLookupFailed()
 	m.Accepted(time.UnixMilli(1500))
 	m.Round(10*time.Second, true, []report.ProbeResult{
 		{URL: "http://a/", ConnectionResult: 1, HTTPCode: 404, Total: 250},

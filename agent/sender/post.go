@@ -6,109 +6,118 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
+
+	"github.com/netchecker/netchecker/pkg/report"
 )
 
-// Outcome is how an attempt to send a report ended.
+// Outcome is what became of a message, or of an attempt to send it.
 type Outcome string
 
 const (
 	// Accepted is an answer of 200.
 	Accepted Outcome = "accepted"
-	// Refused is an answer that says that this report will never be accepted.
+	// Refused is an answer that says that this message will never be accepted.
 	Refused Outcome = "refused"
 	// Failed is anything else: trying again may help.
 	Failed Outcome = "failed"
+	// Unsupported is an answer by a server that knows nothing of messages of this
+	// kind: one of another release, which an update may replace.
+	Unsupported Outcome = "unsupported"
+	// Dropped is a message that was given up before it was accepted, to make room
+	// for newer ones.
+	Dropped Outcome = "dropped"
 )
 
 // maxQuoted is how much of a refusal's text is quoted, in bytes.
 const maxQuoted = 300
 
-type attempt struct {
-	outcome    Outcome
+// Attempt is how sending a message once went.
+type Attempt struct {
+	Outcome Outcome
+	// At is when the attempt was over.
+	At time.Time
+	// Delivery is how the server was found; it is told in a report itself.
+	Delivery report.Delivery
+	// Err is why the message was not accepted; nil where it was.
+	Err error
+
 	code       int           // 0 where no answer came
-	err        error         // nil where accepted
 	retryAfter time.Duration // 0 where the server asked for no pause
+	reply      []byte        // what came with the acceptance, at most one byte over report.MaxReply
 }
 
-func (a attempt) String() string {
-	if a.err == nil {
-		return string(a.outcome)
+func (a Attempt) String() string {
+	if a.Err == nil {
+		return string(a.Outcome)
 	}
-	return fmt.Sprintf("%s: %v", a.outcome, a.err)
+	return fmt.Sprintf("%s: %v", a.Outcome, a.Err)
 }
 
-// post sends body once. Unless it was accepted, the next attempt has a
-// connection of its own: the name is looked up again, and a Service may choose
-// another server.
-func post(ctx context.Context, client *http.Client, to string, body []byte, deadline time.Duration) attempt {
+// reason is the same for attempts that fail for the same reason, and empty where
+// there is none.
+func (a Attempt) reason() string {
+	if a.Outcome == Accepted {
+		return ""
+	}
+	return fmt.Sprint(a.Outcome, " ", a.code)
+}
+
+// post sends once what encode returns, which is called when there is a connection.
+// Each call is a way of its own, as it is for a pod that asks for the first time:
+// lookup, connection, request, answer. A connection that is kept would outlive the
+// rules that it was opened by, those of a kube-proxy that is gone among them. So
+// it has to be within the deadline, in all.
+func (s *Server) post(ctx context.Context, to string, encode func(report.Delivery) []byte, deadline time.Duration) Attempt {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	a := exchange(ctx, client, to, body)
-	if errors.Is(a.err, context.DeadlineExceeded) {
-		a.err = fmt.Errorf("no answer within %v", deadline)
+	conn, delivery, err := s.connect(ctx)
+	if err != nil {
+		return Attempt{Delivery: delivery, Err: err}
 	}
-	if a.outcome != Accepted {
-		client.CloseIdleConnections()
+	defer func() { _ = conn.Close() }()
+	a := exchange(ctx, conn, to, encode(delivery))
+	if errors.Is(a.Err, context.DeadlineExceeded) {
+		a.Err = fmt.Errorf("no answer within %v", deadline)
 	}
+	a.Delivery = delivery
 	return a
 }
 
-func exchange(ctx context.Context, client *http.Client, to string, body []byte) attempt {
+// exchange posts body over conn, which the caller closes. It uses no proxy and follows no
+// redirect: a POST that is redirected becomes a GET, whose 200 would mean nothing.
+func exchange(ctx context.Context, conn net.Conn, to string, body []byte) Attempt {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
-		return attempt{outcome: Refused, err: err}
+		return Attempt{Err: err}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "netchecker-agent")
-	res, err := client.Do(req)
+	transport := &http.Transport{
+		DialContext:            func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+	res, err := transport.RoundTrip(req)
 	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err // the caller knows the URL
-		}
-		return attempt{outcome: Failed, err: err}
+		return Attempt{Err: err}
 	}
 	defer func() { _ = res.Body.Close() }()
-	text, _ := io.ReadAll(io.LimitReader(res.Body, maxQuoted))
-	a := attempt{outcome: outcomeOf(res.StatusCode), code: res.StatusCode}
-	if a.outcome == Accepted {
+	return read(res)
+}
+
+// read reads what an answer says. Its code alone decides: a reply that is cut off
+// does not make a message that was accepted one that was not.
+func read(res *http.Response) Attempt {
+	a := Attempt{code: res.StatusCode}
+	if a.code == http.StatusOK {
+		a.reply, _ = io.ReadAll(io.LimitReader(res.Body, report.MaxReply+1))
 		return a
 	}
-	a.err = fmt.Errorf("the server answered %s: %q", res.Status, bytes.TrimSpace(text))
-	if a.outcome == Failed {
-		a.retryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
-	}
+	text, _ := io.ReadAll(io.LimitReader(res.Body, maxQuoted))
+	a.Err = fmt.Errorf("the server answered %s: %q", res.Status, bytes.TrimSpace(text))
+	a.retryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
 	return a
-}
-
-// outcomeOf says what a status code means for a report:
-//
-//	200                  accepted: original servers answer nothing else
-//	408, 425, 429, 5xx   failed: a matter of time
-//	any other            refused
-func outcomeOf(code int) Outcome {
-	switch {
-	case code == http.StatusOK:
-		return Accepted
-	case code == http.StatusRequestTimeout, code == http.StatusTooEarly,
-		code == http.StatusTooManyRequests, code >= 500:
-		return Failed
-	}
-	return Refused
-}
-
-// retryAfter reads the header of that name, seconds or a date (RFC 9110, section
-// 10.2.3); 0 stands for none.
-func retryAfter(value string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now))
-	}
-	return 0
 }

@@ -1,21 +1,27 @@
-// Package sender gets reports to the server. It holds at most one report, the
-// newest: what was not sent when the next round is over is worth nothing any
-// more. While the server can't be reached it tries again after pauses that grow
-// and are never quite the same, so that a thousand agents do not come back at
-// once; a report that the server refuses as wrong is not sent again.
+// Package sender gets what an agent has to tell to the server.
+//
+// All of it goes the same way, a line: one message at a time, each over a
+// connection of its own and encoded as it is sent, tried again after pauses that
+// grow and are never quite the same, so that a thousand agents do not come back at
+// once. There are two uses of it. [Sender] has the reports: it holds at most one,
+// the newest, since what was not sent when the next round is over is worth nothing
+// any more. [Outbox] has messages that are numbered and may not be lost: it keeps
+// them, within bounds, until the server has acknowledged them. Lines have their
+// own deadlines and pauses, and none waits for another; what they share is the
+// [Server], which knows the way.
 package sender
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/golang/glog"
+	"github.com/netchecker/netchecker/agent/diary"
+	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/pkg/wait"
 )
 
 const (
@@ -26,29 +32,41 @@ const (
 	firstPause      = time.Second
 )
 
-// Config says where to send, and how patiently. The zero value of all but URL
-// and Interval has a meaning.
+// Config says where to send reports, and how patiently.
 type Config struct {
-	// URL is where reports are posted.
+	Server *Server
+	// URL is where reports are posted, at Server.
 	URL string
 	// Interval is the time between two reports.
 	Interval time.Duration
-	// Resolver looks the server up; nil stands for the system's.
-	Resolver *net.Resolver
 	// FirstPause is the pause after the first failure; 0 stands for a second. It
 	// doubles with each further one, up to the interval or 30 s.
 	FirstPause time.Duration
-	// Observe is told how each attempt ended, by one goroutine; nil for nobody.
-	Observe func(Outcome, time.Time)
+	// Clock is the agent's monotonic clock, which each report tells as it is sent.
+	Clock func() time.Duration
+	// Subscribers get what replies tell; nil for nobody.
+	Subscribers Subscribers
+	// Observe is told how each attempt to send a report ended, and of each that was
+	// dropped. It is called by many goroutines at once; nil for nobody.
+	Observe func(*report.Report, Attempt)
 }
 
 // Sender posts reports. Make it with New.
 type Sender struct {
 	cfg  Config
-	kept slot
+	line line
 
 	mu       sync.Mutex
+	newest   *offer // nil where nothing waits
+	sending  *offer // what is on its way: the newest, or one that was
+	news     wait.Broadcast
 	standing error // why the newest attempt was not accepted
+}
+
+// offer is a report that was offered.
+type offer struct {
+	report  *report.Report
+	padding int
 }
 
 var errNothingSent = errors.New("no report has been sent yet")
@@ -59,14 +77,39 @@ func New(cfg Config) *Sender {
 		cfg.FirstPause = firstPause
 	}
 	if cfg.Observe == nil {
-		cfg.Observe = func(Outcome, time.Time) {}
+		cfg.Observe = func(*report.Report, Attempt) {}
 	}
-	return &Sender{cfg: cfg, kept: slot{filled: make(chan struct{}, 1)}, standing: errNothingSent}
+	s := &Sender{cfg: cfg, standing: errNothingSent}
+	s.line = line{
+		server: cfg.Server, url: cfg.URL, source: s, what: "Reports",
+		deadline:   min(cfg.Interval, longestDeadline),
+		firstPause: cfg.FirstPause, longestPause: min(cfg.Interval, longestPause),
+		outcome: outcomeOfReport, subscribers: cfg.Subscribers, log: make(diary.Diary),
+	}
+	return s
 }
 
-// Offer hands over the newest report, encoded; it takes the place of one that is
-// still waiting. It never waits. The bytes belong to the Sender from then on.
-func (s *Sender) Offer(body []byte) { s.kept.put(body) }
+// Offer hands over the newest report, which takes the place of one that is still
+// waiting; padding is as for [report.Append]. It never waits. The report is not
+// changed any more from then on: what is known at its sending only (clock,
+// delivery, what is understood) is set in a copy.
+func (s *Sender) Offer(r *report.Report, padding int) {
+	s.mu.Lock()
+	old := s.newest
+	if old == s.sending {
+		old = nil // is told when it is settled
+	}
+	s.newest = &offer{r, padding}
+	s.mu.Unlock()
+	s.news.Send()
+	s.observeDrop(old)
+}
+
+func (s *Sender) observeDrop(o *offer) {
+	if o != nil {
+		s.cfg.Observe(o.report, Attempt{Outcome: Dropped, At: time.Now()})
+	}
+}
 
 // Ready returns nil if the server accepted the last report that was sent to it,
 // and else what is in the way.
@@ -78,107 +121,65 @@ func (s *Sender) Ready(context.Context) error {
 
 // Run sends what it is offered until ctx ends. What is not sent then is lost. It
 // is called once.
-func (s *Sender) Run(ctx context.Context) {
-	client := newClient(ctx, s.cfg.Resolver, s.deadline())
-	defer client.CloseIdleConnections()
-	var log diary
-	failures := 0
-	for s.kept.wait(ctx) {
-		for body := s.kept.take(); body != nil; body = s.kept.take() {
-			a := post(ctx, client, s.cfg.URL, body, s.deadline())
-			if ctx.Err() != nil {
-				return
-			}
-			s.note(a, &log)
-			if a.outcome != Failed {
-				failures = 0
-				continue
-			}
-			failures++
-			s.kept.giveBack(body)
-			if !sleep(ctx, s.pause(a, failures)) {
-				return
-			}
-		}
+func (s *Sender) Run(ctx context.Context) { s.line.run(ctx) }
+
+func (s *Sender) more() <-chan struct{} { return s.news.Next() }
+
+func (s *Sender) empty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.newest == nil
+}
+
+func (s *Sender) next() parcel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.newest
+	s.sending = o
+	return parcel{
+		encode: func(d report.Delivery) []byte { return s.encode(o, d) },
+		settle: func(a Attempt) { s.settle(o, a) },
 	}
 }
 
-// note tells everybody who wants to know how an attempt ended.
-func (s *Sender) note(a attempt, log *diary) {
+func (s *Sender) encode(o *offer, d report.Delivery) []byte {
+	r := *o.report
+	r.Clock, r.Delivery, r.Understands = s.cfg.Clock(), d, s.cfg.Subscribers.understands()
+	return report.Append(nil, &r, o.padding)
+}
+
+// settle keeps a report whose sending failed, unless there is a newer one.
+func (s *Sender) settle(o *offer, a Attempt) {
 	s.mu.Lock()
-	s.standing = a.err
-	if a.err != nil {
-		s.standing = fmt.Errorf("the last report did not get to %s: %w", s.cfg.URL, a.err)
+	s.sending = nil
+	s.standing = nil
+	if a.Err != nil {
+		s.standing = fmt.Errorf("the last report did not get to %s: %w", s.cfg.URL, a.Err)
+	}
+	replaced := s.newest != o
+	if !replaced && a.Outcome != Failed {
+		s.newest = nil
 	}
 	s.mu.Unlock()
-	now := time.Now()
-	s.cfg.Observe(a.outcome, now)
-	if line := log.entry(a, s.cfg.URL, now); line == "" {
-		glog.V(2).Infof("Report to %s: %s", s.cfg.URL, a)
-	} else if a.outcome == Accepted {
-		glog.Info(line)
-	} else {
-		glog.Warning(line)
+	s.cfg.Observe(o.report, a)
+	if replaced && a.Outcome == Failed {
+		s.observeDrop(o)
 	}
 }
 
-func (s *Sender) deadline() time.Duration { return min(s.cfg.Interval, longestDeadline) }
-
-// pause is how long to wait after so many failures one after the other.
-func (s *Sender) pause(a attempt, failures int) time.Duration {
-	if a.retryAfter > 0 { // a little more, so that not all who were told come at once
-		spread := time.Duration(rand.Float64() * float64(s.cfg.FirstPause))
-		return min(a.retryAfter+spread, s.cfg.Interval)
+// outcomeOfReport says what a status code means for a report; 0 stands for no
+// answer:
+//
+//	200                     accepted: original servers answer nothing else
+//	0, 408, 425, 429, 5xx   failed: a matter of time
+//	any other               refused
+func outcomeOfReport(code int) Outcome {
+	switch {
+	case code == http.StatusOK:
+		return Accepted
+	case code == 0, code == http.StatusRequestTimeout, code == http.StatusTooEarly,
+		code == http.StatusTooManyRequests, code >= 500:
+		return Failed
 	}
-	return pauseAfter(failures, s.cfg.FirstPause, min(s.cfg.Interval, longestPause), rand.Float64())
-}
-
-// pauseAfter is how long to wait after so many failures in a row (1 for the first):
-// first, doubled with each further one, at most longest, and of that, by noise
-// from [0, 1), between a half and the whole.
-func pauseAfter(failures int, first, longest time.Duration, noise float64) time.Duration {
-	d := first
-	for range failures - 1 {
-		if d >= longest {
-			break
-		}
-		d *= 2
-	}
-	d = min(d, longest)
-	return d/2 + time.Duration(noise*float64(d)/2)
-}
-
-// sleep returns false where ctx ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
-// newClient returns a client that keeps one connection for the next report. It
-// uses no proxy: the server is to be reached by the path that pods use. Dials
-// end with ctx, and after a deadline of their own, since http.Transport lets them
-// outlive their request.
-func newClient(ctx context.Context, r *net.Resolver, deadline time.Duration) *http.Client {
-	// A little earlier than the request's own deadline: the error then says which
-	// step hung, the lookup or the connection.
-	dialer := net.Dialer{Resolver: r, Timeout: deadline * 9 / 10}
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
-				return dialer.DialContext(ctx, network, address)
-			},
-			MaxIdleConns:           1,
-			IdleConnTimeout:        90 * time.Second,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: 64 << 10,
-		},
-		// A POST that is redirected becomes a GET, whose 200 would mean nothing.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	return Refused
 }

@@ -144,9 +144,14 @@ func checkProbes(list []ProbeResult) error {
 	return nil
 }
 
-func checkUID(uid string) error {
+// IsUID says whether s can be the UID of a pod; an empty one is not known.
+func IsUID(s string) bool {
 	const allowed = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"
-	if len(uid) > MaxUID || strings.TrimLeft(uid, allowed) != "" {
+	return len(s) <= MaxUID && strings.TrimLeft(s, allowed) == ""
+}
+
+func checkUID(uid string) error {
+	if !IsUID(uid) {
 		return refuse("pod_uid", "is %q; it should be the pod's UID: at most %d letters, digits and '-'", cut(uid), MaxUID)
 	}
 	return nil

@@ -47,9 +47,11 @@ type Config struct {
 	// MaxHeaderBytes bounds a request's header; net/http adds 4 KiB to it.
 	// Default: 16 KiB. A longer one is answered 431.
 	MaxHeaderBytes int
-	// MaxConns is how many connections are open at once; more wait to be accepted.
-	// Default: no limit.
+	// MaxConns is how many connections are open at once. Default: no limit.
 	MaxConns int
+	// ResetExcess ends connections beyond MaxConns at once by a reset. Otherwise
+	// they wait to be accepted, which to their clients is a server that hangs.
+	ResetExcess bool
 	// KeptConns is how many connections may be open before answers tell their
 	// clients to close them (Connection: close), which then make a new one for their
 	// next request. Default: no limit.
@@ -175,10 +177,14 @@ func (s *Server) httpServer(base context.Context) *http.Server {
 }
 
 func (s *Server) limited() net.Listener {
-	if s.config.MaxConns > 0 {
-		return netutil.LimitListener(s.listener, s.config.MaxConns)
+	switch most := s.config.MaxConns; {
+	case most <= 0:
+		return s.listener
+	case s.config.ResetExcess:
+		return resetting{s.listener, int64(most), &s.keepAlive.open}
+	default:
+		return netutil.LimitListener(s.listener, most)
 	}
-	return s.listener
 }
 
 // drain lets the requests under way finish, and cuts those that do not.

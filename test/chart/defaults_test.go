@@ -67,6 +67,7 @@ func TestAgentsLearnWhoTheyAreAndHaveNoToken(t *testing.T) {
 		for i, row := range []struct{ name, field string }{
 			{"MY_POD_NAME", "metadata.name"}, {"MY_NODE_NAME", "spec.nodeName"},
 			{"MY_POD_NAMESPACE", "metadata.namespace"}, {"MY_POD_IPS", "status.podIPs"},
+			{"MY_POD_UID", "metadata.uid"},
 		} {
 			expect(t, all, expectation{ds, "spec.template.spec.containers.0.env." + strconv.Itoa(i),
 				`{"name":"` + row.name + `","valueFrom":{"fieldRef":{"fieldPath":"` + row.field + `"}}}`})
@@ -121,7 +122,7 @@ func TestMemoryOfGoStaysATenthBelowTheLimit(t *testing.T) {
 	}
 	expect(t, render(t, "server.resources.limits=null"), expectation{server, "spec.template.spec.containers.0.env", "null"})
 	expect(t, render(t),
-		expectation{pods, "spec.template.spec.containers.0.env.4", `{"name":"GOMEMLIMIT","value":"60397977"}`},
+		expectation{pods, "spec.template.spec.containers.0.env.5", `{"name":"GOMEMLIMIT","value":"60397977"}`},
 		expectation{pods, "spec.template.spec.containers.0.resources", `{"limits":{"memory":"64Mi"},"requests":{"cpu":"30m","memory":"64Mi"}}`})
 }
 

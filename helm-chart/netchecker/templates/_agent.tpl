@@ -68,6 +68,7 @@ spec:
         - {name: MY_NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
         - {name: MY_POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
         - {name: MY_POD_IPS, valueFrom: {fieldRef: {fieldPath: status.podIPs}}}
+        - {name: MY_POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
         {{- with include "netchecker.memoryEnv" $agent.resources | trim }}
         {{- . | nindent 8 }}
         {{- end }}
