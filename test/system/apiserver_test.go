@@ -56,7 +56,9 @@ func TestWhereTheListWasNeverReadNothingIsKnown(t *testing.T) {
 	eventually(t, func() error { return names(s.check(), unknownHead+"the list of agent pods was never read") })
 	wantUnknown(t, s.check())
 	eventually(t, func() error { return names(s.get("/readyz"), "[-]pods failed") })
-	s.takes(well.report(1))
+	patient := well
+	patient.interval = 60 // longer than the API server takes to come back
+	s.takes(patient.report(1))
 	if answer := s.get("/api/v1/agents/"); answer.status != 503 {
 		t.Errorf("the list of agents is %v", answer)
 	}
