@@ -48,6 +48,8 @@ func TestTheVerdictGoesOnWithoutTheAPIServerAndTellsHowOldTheListIs(t *testing.T
 }
 
 func TestWhereTheListWasNeverReadNothingIsKnown(t *testing.T) {
+	well := well
+	well.interval = 60 // longer than the API server takes to come back
 	c := useCluster(t)
 	c.create(well)
 	cluster := c.all()
@@ -56,9 +58,7 @@ func TestWhereTheListWasNeverReadNothingIsKnown(t *testing.T) {
 	eventually(t, func() error { return names(s.check(), unknownHead+"the list of agent pods was never read") })
 	wantUnknown(t, s.check())
 	eventually(t, func() error { return names(s.get("/readyz"), "[-]pods failed") })
-	patient := well
-	patient.interval = 60 // longer than the API server takes to come back
-	s.takes(patient.report(1))
+	s.takes(well.report(1))
 	if answer := s.get("/api/v1/agents/"); answer.status != 503 {
 		t.Errorf("the list of agents is %v", answer)
 	}
