@@ -37,10 +37,13 @@ type change struct {
 	nodes []string
 }
 
-// changeOf compares the agents of two Lists. It costs little for those that are the
-// same in memory.
+// changeOf compares the agents of two Lists. It costs nothing where they are one
+// slice, and little for agents whose texts are the same in memory.
 func changeOf(before, after []fleet.Agent) change {
 	var c change
+	if len(before) == len(after) && len(after) > 0 && &before[0] == &after[0] {
+		return c
+	}
 	for len(before) > 0 || len(after) > 0 {
 		switch order := firstOf(before, after); {
 		case order < 0:

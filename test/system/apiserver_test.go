@@ -50,6 +50,8 @@ func TestTheVerdictGoesOnWithoutTheAPIServerAndTellsHowOldTheListIs(t *testing.T
 }
 
 func TestWhereTheListWasNeverReadNothingIsKnown(t *testing.T) {
+	well := well
+	well.interval = 60 // longer than the API server takes to come back
 	c := useCluster(t)
 	c.create(well)
 	cluster := c.all()
