@@ -19,11 +19,11 @@ import (
 	"github.com/netchecker/netchecker/server/judge"
 )
 
-// Taker takes in what agents send. A nil error means that it is durable. The reply is
-// what to answer, as JSON; empty where there is nothing to say. body is the caller's
-// again when the call returns.
+// Taker takes in what agents send. A nil error means that it is durable. body is the
+// caller's again when the call returns.
 type Taker interface {
-	// Accept takes the report of that pod.
+	// Accept takes the report of that pod. The reply is what to answer, as JSON; empty
+	// where there is nothing to say.
 	Accept(ctx context.Context, pod string, body []byte) (reply []byte, err error)
 	// AcceptMessage takes what that pod sends beside its report. The error is an
 	// *intake.UnknownKindError where there are no messages of the kind.

@@ -80,7 +80,7 @@ func TestWhoAnnouncesMuchAndSendsNothingKeepsNobodyOut(t *testing.T) {
 		for ; announced < upTo; announced++ {
 			b.announce(0)
 		}
-		eventually.True(b.t, "all announcers are being read", func() bool { return b.entered.Load() >= upTo })
+		eventually.True(t, "all announcers are being read", func() bool { return b.entered.Load() >= upTo })
 		for _, size := range []int{4 << 10, smallBody, 100 << 10, 1 << 20} {
 			if a := b.report(size); a.status != 200 {
 				t.Errorf("with %d of them, a report of %d bytes is answered %d %q", upTo, size, a.status, a.body)
@@ -93,12 +93,12 @@ func TestABodyTakesWhatHasArrivedAndNotWhatWasAnnounced(t *testing.T) {
 	b := serveBodies(t)
 	const arrived, taken = 100 << 10, 128 << 10
 	conn := b.announce(arrived)
-	eventually.True(b.t, "it has arrived", func() bool { return !b.left(bodiesInFlight - taken + 1) })
+	eventually.True(t, "it has arrived", func() bool { return !b.left(bodiesInFlight - taken + 1) })
 	if !b.left(bodiesInFlight - taken) {
 		t.Errorf("of %d bytes that have arrived, more than %d are taken", arrived, taken)
 	}
 	_ = conn.Close()
-	eventually.True(b.t, "all is given back", func() bool { return b.left(bodiesInFlight) })
+	eventually.True(t, "all is given back", func() bool { return b.left(bodiesInFlight) })
 }
 
 func TestLargeBodiesWaitForRoomAndSmallOnesNeedNone(t *testing.T) {
@@ -117,7 +117,7 @@ func TestLargeBodiesWaitForRoomAndSmallOnesNeedNone(t *testing.T) {
 	if a := b.report(100 << 10); a.status != 200 {
 		t.Errorf("with room in time a large report is answered %d %q", a.status, a.body)
 	}
-	eventually.True(b.t, "all is given back", func() bool { return b.left(bodiesInFlight) })
+	eventually.True(t, "all is given back", func() bool { return b.left(bodiesInFlight) })
 }
 
 func TestBuffersThatAreKeptAreSmall(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 
 // known is what is remembered of an agent: of its pod, that is, and not of its name.
 type known struct {
+	// record is its newest, as long as that is stored.
+	record *fleet.Record
 	// heard is when its newest report was learned of, also after that left the store;
 	// zero: never. Read and interval are what that report said.
 	heard    time.Time
@@ -95,19 +97,25 @@ func left(list *fleet.List, a *fleet.Agent) bool {
 }
 
 // owns says whether a record under the name of agent i is that pod's own, and not an
-// earlier one's.
+// earlier one's. Most have been looked at before, and none ever changes.
 func (m *memory) owns(i int, rec *fleet.Record) bool {
+	if rec == m.known[i].record {
+		return true
+	}
 	if uid := m.list.Agents[i].UID; uid != "" && rec.UID != "" {
 		return uid == rec.UID
 	}
 	return rec.Learned.After(m.known[i].after)
 }
 
-// note remembers the records' times.
+// note remembers the records, and what those that are new say.
 func (m *memory) note(records []*fleet.Record) {
 	for i, rec := range records {
-		if rec != nil {
-			k := &m.known[i]
+		k := &m.known[i]
+		if rec == k.record {
+			continue
+		}
+		if k.record = rec; rec != nil {
 			k.heard, k.read, k.interval = rec.Learned, rec.Read, time.Duration(rec.ReportInterval)*time.Second
 		}
 	}
