@@ -195,8 +195,11 @@ func TestMemoryStaysWithin16MiB(t *testing.T) {
 	p := start(t, podEnv, "-serverendpoint", srv.endpoint(), "-reportinterval=1", "-listen", own)
 	srv.reports(t, 3, 10*time.Second)
 	for range 20 {
-		if get(own, "/metrics") == "" {
-			t.Fatal("no metrics")
+		metrics := get(own, "/metrics")
+		for _, want := range []string{"\ngo_gc_gogc_percent 50\n", fmt.Sprintf("\ngo_gc_gomemlimit_bytes %v\n", float64(memoryLimit))} {
+			if !strings.Contains(metrics, want) {
+				t.Fatalf("there is no %q in the metrics: %s", want, metrics)
+			}
 		}
 	}
 	if peak := peakKiB(t, p.Process.Pid); peak > 16<<10 {

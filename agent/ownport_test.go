@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestOwnPortTellsHealthReadinessAndMetrics(t *testing.T) {
@@ -12,12 +14,15 @@ func TestOwnPortTellsHealthReadinessAndMetrics(t *testing.T) {
 	own := freeAddress(t)
 	running(t, pod(), "-serverendpoint", srv.endpoint(), "-listen", own)
 	srv.reports(t, 1, 5*time.Second)
-	for path, want := range map[string]string{
-		"/healthz?verbose": "[+]rounds ok",
-		"/readyz?verbose":  "[+]report ok",
-		"/metrics":         `netchecker_agent_reports_total{result="accepted"} 1`,
+	for _, c := range []struct{ path, has string }{
+		{"/healthz?verbose", "[+]rounds ok"},
+		{"/readyz?verbose", "[+]report ok"},
+		{"/metrics", `netchecker_agent_reports_total{result="accepted"} 1`},
+		{"/metrics", "netchecker_agent_report_last_success_timestamp_seconds 1."}, // e+09
+		{"/metrics", `netchecker_agent_lookup_success{host="127.0.0.1"} 1`},
+		{"/metrics", "netchecker_agent_delivery_lookup_failures_total 0"},
 	} {
-		eventually(t, path, func() bool { return strings.Contains(get(own, path), want) })
+		eventually.True(t, c.path+" has "+c.has, func() bool { return strings.Contains(get(own, c.path), c.has) })
 	}
 }
 
@@ -47,13 +52,25 @@ func TestOwnPortResetsWhatIsTooMuchAtOnceAndGoesOn(t *testing.T) {
 		t.Errorf("it was told after %v", took)
 	}
 	_ = open[0].Close()
-	eventually(t, "there is room again", func() bool { return get(own, "/healthz") == "200 ok" })
+	eventually.True(t, "there is room again", func() bool { return get(own, "/healthz") == "200 ok" })
+}
+
+func TestAgentIsHealthyForAsLongAsRoundsBegin(t *testing.T) {
+	t.Parallel()
+	srv := newOriginalServer(t)
+	own := freeAddress(t)
+	running(t, pod(), "-serverendpoint", srv.endpoint(), "-reportinterval=1", "-listen", own)
+	srv.reports(t, 1, 5*time.Second)
+	time.Sleep(3500 * time.Millisecond) // it would be ill after 3 intervals without one
+	if got := get(own, "/healthz"); got != "200 ok" {
+		t.Errorf("got %s", got)
+	}
 }
 
 func TestReadinessNamesWhatIsInTheWay(t *testing.T) {
 	own := freeAddress(t)
 	running(t, pod(), "-serverendpoint=127.0.0.1:1", "-listen", own)
-	eventually(t, "the reason is told", func() bool {
+	eventually.True(t, "the reason is told", func() bool {
 		return strings.Contains(get(own, "/readyz"), "the last report did not get to http://127.0.0.1:1/api/v1/agents/p: dial tcp 127.0.0.1:1: connect: connection refused")
 	})
 	if got := get(own, "/healthz"); got != "200 ok" {

@@ -11,14 +11,12 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/netchecker/netchecker/agent/collect"
-	"github.com/netchecker/netchecker/agent/probe"
 	"github.com/netchecker/netchecker/pkg/report"
 )
 
@@ -148,35 +146,6 @@ func TestURLThatHangsDelaysTheReportToItsDeadlineAndSpoilsNothingElse(t *testing
 	}
 }
 
-func TestLookupThatHangsIsToldAsNullWithinTheDeadline(t *testing.T) {
-	t.Parallel()
-	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = silent.Close() }()
-	m := pod()
-	m.Names = probe.Names{Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", silent.LocalAddr().String())
-	}}
-	s, err := understood("-serverendpoint=netchecker-service:8081", "-reportinterval=2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	begun := time.Now()
-	round := newCollector(s, m, collect.Self{PodName: "p"}, collect.NewBoot()).Collect(t.Context())
-	if took := time.Since(begun); took > 1990*time.Millisecond {
-		t.Errorf("took %v", took)
-	}
-	body := string(report.Append(nil, &round.Report, 0))
-	if !strings.Contains(body, `"nslookup":{"netchecker-service":null}`) {
-		t.Errorf("the report is %s", body)
-	}
-	if p := round.Report.NetworkProbes[0]; p.ConnectionResult != 0 || p.Total < 900 {
-		t.Errorf("the ping by that name: %+v", p)
-	}
-}
-
 func TestEnvironmentOfTheGoRuntimeIsKept(t *testing.T) {
 	gc, procs, memory := debug.SetGCPercent(77), runtime.GOMAXPROCS(0), debug.SetMemoryLimit(1<<30)
 	defer func() { debug.SetGCPercent(gc); runtime.GOMAXPROCS(procs); debug.SetMemoryLimit(memory) }()
@@ -214,14 +183,4 @@ func get(address, path string) string {
 	defer func() { _ = res.Body.Close() }()
 	body, _ := io.ReadAll(res.Body)
 	return fmt.Sprint(res.StatusCode, " ", string(body))
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if is() {
-			return
-		}
-	}
-	t.Errorf("never: %s", what)
 }

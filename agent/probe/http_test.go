@@ -148,15 +148,20 @@ func TestPhasesKeepTheDialThatWonAndForgetTheRequestBeforeARedirect(t *testing.T
 	if p.tcpDone != won || p.tcpStart != p.connects["127.0.0.1:80"] {
 		t.Error("the slower dial was noted")
 	}
+	at := time.Now()
+	for _, phase := range []*time.Time{&p.dnsStart, &p.dnsDone, &p.tcpStart, &p.tcpDone, &p.wroteRequest, &p.firstResponseBytes} {
+		at = at.Add(time.Second) // each took one
+		*phase = at
+	}
 	trace.GetConn("")
 	var got report.ProbeResult
-	p.fill(&got, time.Now())
+	p.fill(&got, at.Add(time.Second))
 	if got != (report.ProbeResult{}) {
 		t.Errorf("got %+v after a redirect; want nothing", got)
 	}
 }
 
-func TestProbeMakesANewConnectionEachTime(t *testing.T) {
+func TestProbeMakesANewConnectionForEachRequest(t *testing.T) {
 	var opened atomic.Int32
 	s := httptest.NewUnstartedServer(site())
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -173,6 +178,24 @@ func TestProbeMakesANewConnectionEachTime(t *testing.T) {
 	}
 	if n := opened.Load(); n != 3 {
 		t.Errorf("3 probes took %d connections", n)
+	}
+	opened.Store(0)
+	if got, err := (HTTP{}).Probe(t.Context(), s.URL+"/moved"); err != nil || got.HTTPCode != 200 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if n := opened.Load(); n != 2 {
+		t.Errorf("a probe with a redirect took %d connections", n)
+	}
+}
+
+func TestProbeReadsAtMostMaxHeader(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Large", strings.Repeat("x", 2*maxHeader))
+	}))
+	defer s.Close()
+	got, err := HTTP{}.Probe(t.Context(), s.URL)
+	if err == nil || !strings.Contains(err.Error(), "server response headers exceeded 65536 bytes") || got.ConnectionResult != 0 {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
