@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestLogTellsWhatFailsOnceAndTheBootIDNever(t *testing.T) {
@@ -32,7 +33,7 @@ func TestLogTellsWhatFailsOnceAndTheBootIDNever(t *testing.T) {
 		last = r
 	}
 	line := "Fails: probe of http://127.0.0.1:1/: dial tcp 127.0.0.1:1: connect: connection refused"
-	eventually(t, line, func() bool { return strings.Contains(p.stderr.String(), line) })
+	eventually.True(t, line, func() bool { return strings.Contains(p.stderr.String(), line) })
 	if n := strings.Count(p.stderr.String(), "Fails: "); n != 1 {
 		t.Errorf("%d failures are told:\n%s", n, &p.stderr)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestOwnPortTellsHealthReadinessAndMetrics(t *testing.T) {
@@ -17,7 +19,7 @@ func TestOwnPortTellsHealthReadinessAndMetrics(t *testing.T) {
 		"/readyz?verbose":  "[+]report ok",
 		"/metrics":         `netchecker_agent_reports_total{result="accepted"} 1`,
 	} {
-		eventually(t, path, func() bool { return strings.Contains(get(own, path), want) })
+		eventually.True(t, path, func() bool { return strings.Contains(get(own, path), want) })
 	}
 }
 
@@ -47,13 +49,13 @@ func TestOwnPortResetsWhatIsTooMuchAtOnceAndGoesOn(t *testing.T) {
 		t.Errorf("it was told after %v", took)
 	}
 	_ = open[0].Close()
-	eventually(t, "there is room again", func() bool { return get(own, "/healthz") == "200 ok" })
+	eventually.True(t, "there is room again", func() bool { return get(own, "/healthz") == "200 ok" })
 }
 
 func TestReadinessNamesWhatIsInTheWay(t *testing.T) {
 	own := freeAddress(t)
 	running(t, pod(), "-serverendpoint=127.0.0.1:1", "-listen", own)
-	eventually(t, "the reason is told", func() bool {
+	eventually.True(t, "the reason is told", func() bool {
 		return strings.Contains(get(own, "/readyz"), "the last report did not get to http://127.0.0.1:1/api/v1/agents/p: dial tcp 127.0.0.1:1: connect: connection refused")
 	})
 	if got := get(own, "/healthz"); got != "200 ok" {

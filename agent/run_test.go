@@ -215,13 +215,3 @@ func get(address, path string) string {
 	body, _ := io.ReadAll(res.Body)
 	return fmt.Sprint(res.StatusCode, " ", string(body))
 }
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if is() {
-			return
-		}
-	}
-	t.Errorf("never: %s", what)
-}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestServerThatHangsCostsADeadline(t *testing.T) {
@@ -38,7 +39,7 @@ func TestServerThatDoesNotEvenAcceptIsNamedByItsAddress(t *testing.T) {
 	s := running(t, Config{Server: newServer(t, full, nil), URL: "http://" + full, Interval: 500 * time.Millisecond})
 	s.Offer(numbered(1), 0)
 	want := "the last report did not get to http://" + full + ": dial tcp " + full + ": i/o timeout"
-	eventually(t, want, func() bool { return readiness(s) == want })
+	eventually.True(t, want, func() bool { return readiness(s) == want })
 }
 
 func TestRunEndsAtOnceInTheMiddleOfAnAttempt(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // delivered offers a report, waits until it is accepted and returns how it says
@@ -17,7 +18,7 @@ func delivered(t *testing.T, s *Sender, srv *server) report.Delivery {
 	t.Helper()
 	before := len(srv.bodies())
 	s.Offer(numbered(uint64(before)), 0)
-	eventually(t, "a report is accepted", func() bool { return s.empty() && len(srv.bodies()) > before })
+	eventually.True(t, "a report is accepted", func() bool { return s.empty() && len(srv.bodies()) > before })
 	all := srv.reports(t)
 	return all[len(all)-1].Delivery
 }
@@ -110,7 +111,7 @@ func TestFirstReportWhoseLookupFailsDoesNotGetThere(t *testing.T) {
 		cfg.Interval = 500 * time.Millisecond
 		s := running(t, cfg)
 		s.Offer(numbered(1), 0)
-		eventually(t, want, func() bool { return strings.HasSuffix(readiness(s), want) })
+		eventually.True(t, want, func() bool { return strings.HasSuffix(readiness(s), want) })
 	}
 }
 
@@ -138,7 +139,7 @@ func TestLateAnswerIsGoodForTheNextDelivery(t *testing.T) {
 	cfg.Interval = 10 * time.Second
 	s := running(t, cfg)
 	s.Offer(numbered(0), 0)
-	eventually(t, "the wrong address is known", func() bool { return strings.Contains(readiness(s), "connection refused") })
+	eventually.True(t, "the wrong address is known", func() bool { return strings.Contains(readiness(s), "connection refused") })
 	ns.sayFromNowOn(said{addresses: [][4]byte{local}, after: 1200 * time.Millisecond})
 	got := delivered(t, s, srv)
 	if want := "looking up server.test.: no answer within 1s"; got.LookupError != want {

@@ -165,16 +165,6 @@ func run(t *testing.T, f func(context.Context)) (stop func()) {
 	return stop
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if is() {
-			return
-		}
-	}
-	t.Fatalf("never: %s", what)
-}
-
 // readiness returns the text of Ready, "" for nil.
 func readiness(s *Sender) string {
 	if err := s.Ready(context.Background()); err != nil {

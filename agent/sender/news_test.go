@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // topic is a Subscriber.
@@ -57,7 +58,7 @@ func TestNewsGoToTheSubscriberOfTheirTopicAndTheNextReportTellsItsVersion(t *tes
 	s := running(t, cfg)
 	for n := range uint64(2) {
 		s.Offer(numbered(n), 0)
-		eventually(t, "it was accepted", s.empty)
+		eventually.True(t, "it was accepted", s.empty)
 	}
 	if got := peers.versions(); !slices.Equal(got, []string{`v7{"a":1}`}) || checks.versions() != nil {
 		t.Errorf("peers got %q, checks %q", got, checks.versions())
@@ -93,7 +94,7 @@ func TestReplyThatIsNoReplyIsIgnoredAndTheReportIsAccepted(t *testing.T) {
 			cfg.Subscribers = Subscribers{"peers": peers}
 			s := running(t, cfg)
 			s.Offer(numbered(1), 0)
-			eventually(t, "it is accepted", func() bool { return s.empty() && readiness(s) == "" })
+			eventually.True(t, "it is accepted", func() bool { return s.empty() && readiness(s) == "" })
 			if got := len(peers.versions()); got != c.took {
 				t.Errorf("%d news were taken, want %d", got, c.took)
 			}
@@ -113,5 +114,5 @@ func TestAnswerThatIsCutOffIsAnAcceptanceAllTheSame(t *testing.T) {
 	cfg.Observe = seen.observe
 	s := running(t, cfg)
 	s.Offer(numbered(1), 0)
-	eventually(t, "accepted", func() bool { return seen.equal("1 accepted") })
+	eventually.True(t, "accepted", func() bool { return seen.equal("1 accepted") })
 }

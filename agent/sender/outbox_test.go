@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // ledger notes what became of each message.
@@ -75,7 +76,7 @@ func (s *server) arrivals(t *testing.T) []string {
 
 func wantEventually[T comparable](t *testing.T, got func() []T, want ...T) {
 	t.Helper()
-	eventually(t, fmt.Sprint(want), func() bool { return slices.Equal(got(), want) })
+	eventually.True(t, fmt.Sprint(want), func() bool { return slices.Equal(got(), want) })
 }
 
 func TestMessagesAreNumberedAndSentInOrderUntilAcknowledged(t *testing.T) {
@@ -102,7 +103,7 @@ func TestMessagesAreNumberedAndSentInOrderUntilAcknowledged(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	o.Keep([]byte(`{"a":3}`))
-	eventually(t, "the third", func() bool { return len(srv.bodies()) == 5 && o.empty() })
+	eventually.True(t, "the third", func() bool { return len(srv.bodies()) == 5 && o.empty() })
 }
 
 func TestMessageWhoseAcknowledgementIsLostIsSentAgainAsTheSameBytes(t *testing.T) {

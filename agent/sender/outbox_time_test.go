@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestMessagesKeepTheirPace(t *testing.T) {
@@ -18,7 +20,7 @@ func TestMessagesKeepTheirPace(t *testing.T) {
 	for range 4 {
 		o.Keep([]byte(`{}`))
 	}
-	eventually(t, "all are there", o.empty)
+	eventually.True(t, "all are there", o.empty)
 	for i := range 3 {
 		if gap := srv.times[i+1].Sub(srv.times[i]); gap < cfg.Pace {
 			t.Errorf("message %d came %v after the one before; the pace is %v", i+2, gap, cfg.Pace)
@@ -37,7 +39,7 @@ func TestWhatHasComeWaitsUpToTheSpread(t *testing.T) {
 	for i := range n {
 		begun := time.Now()
 		o.Keep([]byte(`{}`))
-		eventually(t, "it is there", o.empty)
+		eventually.True(t, "it is there", o.empty)
 		waited += srv.times[i].Sub(begun)
 	}
 	// By chance, the sum is less than one whole spread once in 8! = 40,320 times.
@@ -68,7 +70,7 @@ func TestReportThatHangsDelaysNoMessageAndNoMessageAReport(t *testing.T) {
 			if path == "/" {
 				wantEventually(t, seen.entries, "1 accepted")
 			} else {
-				eventually(t, "the report is accepted", func() bool { return readiness(s) == "" })
+				eventually.True(t, "the report is accepted", func() bool { return readiness(s) == "" })
 			}
 		})
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 // listenWithBacklog is the address of a listener on loopback that nobody accepts
@@ -51,12 +53,12 @@ func TestReportsLeaveNothingInTheTablesOfEitherEnd(t *testing.T) {
 			const n = 50
 			for i := range n {
 				s.Offer(numbered(uint64(i)), 1500)
-				eventually(t, "it is there", func() bool { return len(srv.bodies()) == i+1 && s.empty() })
+				eventually.True(t, "it is there", func() bool { return len(srv.bodies()) == i+1 && s.empty() })
 			}
 			left := func() []string {
 				return socketsOf(t, srv.port(), "TIME_WAIT", "FIN_WAIT1", "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK")
 			}
-			eventually(t, "the last has ended", func() bool { return len(socketsOf(t, srv.port(), "ESTABLISHED")) == 0 })
+			eventually.True(t, "the last has ended", func() bool { return len(socketsOf(t, srv.port(), "ESTABLISHED")) == 0 })
 			if sockets := left(); len(sockets) != 0 {
 				t.Errorf("after %d reports: %q", n, sockets)
 			}
@@ -114,7 +116,7 @@ func TestTheResetComesAfterTheWholeAnswer(t *testing.T) {
 	topic := &topic{}
 	s := running(t, Config{Server: newServer(t, l.Addr().String(), nil), URL: "http://" + l.Addr().String(), Subscribers: Subscribers{"peers": topic}})
 	s.Offer(numbered(1), 0)
-	eventually(t, "ready", func() bool { return readiness(s) == "" })
+	eventually.True(t, "ready", func() bool { return readiness(s) == "" })
 	if got := <-ended; !strings.HasPrefix(got, "after the answer: ") || !strings.Contains(got, syscall.ECONNRESET.Error()) {
 		t.Errorf("the server saw %q, want a reset after the answer", got)
 	}

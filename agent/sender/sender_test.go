@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestReportIsPostedAsJSONAndIsThenTheStateOfAffairs(t *testing.T) {
@@ -25,7 +26,7 @@ func TestReportIsPostedAsJSONAndIsThenTheStateOfAffairs(t *testing.T) {
 		t.Errorf("before: %q", got)
 	}
 	s.Offer(numbered(1), 0)
-	eventually(t, "ready", func() bool { return readiness(s) == "" })
+	eventually.True(t, "ready", func() bool { return readiness(s) == "" })
 	if got := request.Load(); got != "POST /api/v1/agents/p application/json" {
 		t.Errorf("request: %v", got)
 	}
@@ -36,7 +37,7 @@ func TestEachReportHasAConnectionOfItsOwn(t *testing.T) {
 	s := running(t, to(t, srv))
 	for n := range 3 {
 		s.Offer(numbered(uint64(n)), 0)
-		eventually(t, "the report is there", func() bool { return len(srv.bodies()) == n+1 && readiness(s) == "" })
+		eventually.True(t, "the report is there", func() bool { return len(srv.bodies()) == n+1 && readiness(s) == "" })
 	}
 	if n := srv.connections.Load(); n != 3 {
 		t.Errorf("3 reports took %d connections", n)
@@ -56,7 +57,7 @@ func TestReportIsEncodedAnewAtEachAttempt(t *testing.T) {
 	offered := numbered(7)
 	offered.HostDate, offered.BootID, offered.UID = time.Unix(1e9, 0).UTC(), "0123456789abcdef", "u-1"
 	s.Offer(offered, 1500)
-	eventually(t, "ready", func() bool { return readiness(s) == "" })
+	eventually.True(t, "ready", func() bool { return readiness(s) == "" })
 	got := srv.reports(t)
 	if len(got) != 2 || got[0].Clock != time.Second || got[1].Clock != 2*time.Second {
 		t.Fatalf("got %+v", got)
@@ -84,10 +85,10 @@ func TestReportThatIsRefusedIsNotSentAgainAndTheReasonIsTold(t *testing.T) {
 	s.Offer(numbered(1), 0)
 	want := fmt.Sprintf("the last report did not get to %s: the server answered 400 Bad Request: %q",
 		srv.URL, "podname: is wrong "+strings.Repeat("x", 300-len("podname: is wrong ")))
-	eventually(t, "the reason is told", func() bool { return readiness(s) == want })
+	eventually.True(t, "the reason is told", func() bool { return readiness(s) == want })
 	time.Sleep(150 * time.Millisecond) // several pauses
 	s.Offer(numbered(2), 0)
-	eventually(t, "ready", func() bool { return readiness(s) == "" })
+	eventually.True(t, "ready", func() bool { return readiness(s) == "" })
 	if got := srv.numbers(t); !slices.Equal(got, []uint64{1, 2}) {
 		t.Errorf("the server got %d", got)
 	}
@@ -129,12 +130,12 @@ func TestNewerReportIsNotSentSoonerThanThePauseAllows(t *testing.T) {
 	})
 	s := running(t, to(t, srv))
 	s.Offer(numbered(1), 0)
-	eventually(t, "the first failed", func() bool { return strings.Contains(readiness(s), "503") })
+	eventually.True(t, "the first failed", func() bool { return strings.Contains(readiness(s), "503") })
 	for n := range uint64(5) {
 		s.Offer(numbered(2+n), 0)
 		time.Sleep(20 * time.Millisecond)
 	}
-	eventually(t, "ready", func() bool { return readiness(s) == "" })
+	eventually.True(t, "ready", func() bool { return readiness(s) == "" })
 	if got := srv.numbers(t); !slices.Equal(got, []uint64{1, 6}) {
 		t.Errorf("the server got %d", got)
 	}
@@ -157,13 +158,13 @@ func TestServerThatComesBackGetsTheNewestReportOnly(t *testing.T) {
 	for n := range uint64(3) {
 		s.Offer(numbered(n), 0)
 		before := failed.Load()
-		eventually(t, "it was tried", func() bool { return failed.Load() > before })
+		eventually.True(t, "it was tried", func() bool { return failed.Load() > before })
 	}
 	if got, want := readiness(s), "the last report did not get to http://"+address+": dial tcp "+address+": connect: connection refused"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	srv := serveAt(t, address, nil)
-	eventually(t, "ready", func() bool { return readiness(s) == "" })
+	eventually.True(t, "ready", func() bool { return readiness(s) == "" })
 	if got := srv.numbers(t); !slices.Equal(got, []uint64{2}) {
 		t.Errorf("the server got %d", got)
 	}
@@ -213,7 +214,7 @@ func TestWhoOffersLearnsWhichReportWasAccepted(t *testing.T) {
 	<-arrived
 	answer <- http.StatusBadRequest
 	want := []string{"2 dropped", "1 accepted", "3 failed", "3 dropped", "4 refused"}
-	eventually(t, fmt.Sprint(want), func() bool { return seen.equal(want...) })
+	eventually.True(t, fmt.Sprint(want), func() bool { return seen.equal(want...) })
 }
 
 func TestRedirectIsNoSuccess(t *testing.T) {
@@ -224,7 +225,7 @@ func TestRedirectIsNoSuccess(t *testing.T) {
 	})
 	s := running(t, to(t, srv))
 	s.Offer(numbered(1), 0)
-	eventually(t, "told", func() bool { return strings.Contains(readiness(s), "301 Moved Permanently") })
+	eventually.True(t, "told", func() bool { return strings.Contains(readiness(s), "301 Moved Permanently") })
 	if n := len(srv.bodies()); n != 1 {
 		t.Errorf("the server got %d requests", n)
 	}
