@@ -21,8 +21,6 @@ import (
 
 func TestMain(m *testing.M) { testmain.Run(m) }
 
-const soon = 40 * time.Second
-
 // server is one of several that take part in an election.
 type server struct {
 	*leader.Elector
@@ -73,7 +71,7 @@ func receive[T any](t *testing.T, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(soon):
+	case <-time.After(eventually.Patience):
 		t.Error("nothing came")
 	}
 	return v

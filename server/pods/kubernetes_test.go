@@ -211,7 +211,7 @@ func TestChangesAreToldToAllWhoWait(t *testing.T) {
 					}
 					select {
 					case <-changed:
-					case <-time.After(soon):
+					case <-time.After(eventually.Patience):
 						t.Error("nobody was told")
 						return
 					}

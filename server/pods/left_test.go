@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/test/eventually"
 )
 
 func TestPodsThatLeftAreKnownForTwoMinutesHoweverTheyLeft(t *testing.T) {
@@ -43,14 +44,14 @@ func TestPodsThatLeftAreKnownForTwoMinutesHoweverTheyLeft(t *testing.T) {
 			}
 		}
 
-		f.pass(fleet.LeftFor - soon)
+		f.pass(fleet.LeftFor - eventually.Patience)
 		f.delete(pods["ending"]) // which is no news of it
 		f.create("second", nil)
 		f.lists("stays", "second")
 		if now := f.List().Left; !reflect.DeepEqual(now, left) {
 			t.Errorf("those who left were %+v, and are %+v", left, now)
 		}
-		f.pass(soon)
+		f.pass(eventually.Patience)
 		f.create("third", nil)
 		f.lists("stays", "second", "third")
 		f.left()

@@ -42,9 +42,6 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// soon is how long anything may take on a machine that is busy with other tests.
-const soon = 20 * time.Second
-
 // quick lets things happen at once; a page is so small that every list has some.
 func quick() tuning {
 	return tuning{
@@ -108,7 +105,7 @@ func (f *fixture) start(user string, tune tuning) {
 			if err != nil {
 				f.t.Errorf("Run returned %v", err)
 			}
-		case <-time.After(soon):
+		case <-time.After(eventually.Patience):
 			f.t.Error("Run has not ended with its context")
 		}
 	})

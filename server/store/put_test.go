@@ -73,7 +73,7 @@ func TestConcurrentPutsAreAllKeptAndThoseOfOneKeyInOrder(t *testing.T) {
 	for i := range callers {
 		eventually.True(t, "the view has the last put", func() bool { return uptime(s, pod(i)) == rounds })
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	ctx, cancel := context.WithTimeout(t.Context(), eventually.Patience)
 	defer cancel()
 	answer, err := etcd.Client(t).Get(ctx, "netchecker/agents/", clientv3.WithPrefix())
 	if err != nil {

@@ -21,8 +21,6 @@ import (
 
 func TestMain(m *testing.M) { testmain.Run(m) }
 
-const soon = 40 * time.Second
-
 // world is a store that keeps reports and counters, as the server has it.
 type world struct {
 	*store.Store
@@ -63,7 +61,7 @@ func open(t testing.TB, cfg store.Config, change ...func(*setting)) (w world, st
 			if err != nil {
 				t.Errorf("Run ended with %v", err)
 			}
-		case <-time.After(soon):
+		case <-time.After(eventually.Patience):
 			t.Error("Run did not end")
 		}
 	})
@@ -115,7 +113,7 @@ func put(t testing.TB, s world, key fleet.Key, uptime uint64) (revision int64) {
 // read asks etcd itself.
 func read(t testing.TB, client *clientv3.Client, key string) (value string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	ctx, cancel := context.WithTimeout(t.Context(), eventually.Patience)
 	defer cancel()
 	answer, err := client.Get(ctx, key)
 	if err != nil {

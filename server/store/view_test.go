@@ -133,7 +133,7 @@ func TestEveryReaderIsToldOfEachChange(t *testing.T) {
 				for changed := s.Changed(); s.Get(pod(i)) == nil; changed = s.Changed() {
 					select {
 					case <-changed:
-					case <-time.After(soon):
+					case <-time.After(eventually.Patience):
 						t.Error("no signal")
 						return
 					}

@@ -65,6 +65,8 @@ func TestWhereTheListWasNeverReadNothingIsKnown(t *testing.T) {
 		t.Errorf("the list of agents is %v", answer)
 	}
 	c.Restart()
+	// That takes longer than two of the agent's intervals.
+	keepReporting(t, s.url, well)
 	s.becomes(checkPath, 200, allWell(1))
 }
 
@@ -81,8 +83,9 @@ func TestTwoDependenciesThatHangCostOneDeadline(t *testing.T) {
 		if answer.status != 503 || !strings.Contains(answer.body, "[-]etcd failed (2") || !strings.Contains(answer.body, "[+]serving ok") {
 			t.Errorf("/readyz: %v", answer)
 		}
-		if answer.took < time.Second || answer.took > 3500*time.Millisecond {
-			t.Errorf("it took %v, want about 2 s", answer.took)
+		// Less where it joins a question that was asked before.
+		if answer.took > 3500*time.Millisecond {
+			t.Errorf("it took %v, want 2 s at the most", answer.took)
 		}
 	}
 	if answer := s.get("/healthz"); answer.status != 200 || answer.took > time.Second {

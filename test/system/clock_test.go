@@ -10,7 +10,7 @@ import (
 )
 
 func TestTheNewestReportIsShownAtOnceWhateverItSaysOfTime(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a := agent{name: "a", interval: 60}
 	s := serve(t, ownEtcd(t), expecting(t, a)).ready()
 	for _, row := range []struct {
@@ -39,7 +39,7 @@ func TestTheNewestReportIsShownAtOnceWhateverItSaysOfTime(t *testing.T) {
 }
 
 func TestTheClockOfAnotherServerChangesNoVerdict(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a, b := agent{name: "a", interval: 1}, agent{name: "b", node: "n2"}
 	etcd := startEtcd(t)
 	direct := etcd.Client(t)
@@ -63,7 +63,7 @@ func TestTheClockOfAnotherServerChangesNoVerdict(t *testing.T) {
 }
 
 func TestStartingIsListedAsAbsentUnlessOneAsksOtherwise(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a, b := agent{name: "a", interval: 60}, agent{name: "b", node: "n2"}
 	agents := newRoster(t, a)
 	s := serve(t, ownEtcd(t), agents.flag(), flags{"-starting-grace", "60"}).ready()
@@ -78,7 +78,7 @@ func TestStartingIsListedAsAbsentUnlessOneAsksOtherwise(t *testing.T) {
 }
 
 func TestStartingEndsWithTheGrace(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a, b := agent{name: "a", interval: 60}, agent{name: "b", node: "n2"}
 	s := serve(t, ownEtcd(t), expecting(t, a, b), flags{"-starting-grace", "5"})
 	s.becomes(checkPath, 400, starting("a", "b"))

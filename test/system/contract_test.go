@@ -36,7 +36,7 @@ func (a agent) play(tb testing.TB, s *server) {
 }
 
 func TestSixAgentsOnThreeNodesReportAndAllIsWell(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	var six []agent
 	for _, node := range []string{"node-1", "node-2", "node-3"} {
 		six = append(six, agent{name: "netchecker-agent-" + node, node: node},
@@ -62,7 +62,7 @@ func TestSixAgentsOnThreeNodesReportAndAllIsWell(t *testing.T) {
 }
 
 func TestPayloadsOfAllOriginalAgentsAreTaken(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	const common = `"report_interval":15,"podname":"netchecker-agent-x","hostdate":"2017-11-30T14:54:19.5Z","nslookup":{"netchecker-service":["10.233.54.44"]},"ips":{"eth0":["10.0.0.2/24"]}`
 	const probes = `"network_probes":[{"URL":"http://netchecker-service:8081/api/v1/ping","ConnectionResult":0,"HTTPCode":0,"Total":9223372036854,"ContentTransfer":9223372036854,"TCPConnection":0,"DNSLookup":1,"Connect":1,"ServerProcessing":0}]`
 	x := agent{name: "netchecker-agent-x"}
@@ -91,7 +91,7 @@ func TestPayloadsOfAllOriginalAgentsAreTaken(t *testing.T) {
 }
 
 func TestKubeProxyInitIsAWarningAndTheServersOwnEtcd(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a := agent{name: "a"}
 	s := serve(t, ownEtcd(t), expecting(t, a), flags{"-kubeproxyinit=true", "-etcd-endpoints=http://127.0.0.1:1"}).ready()
 	s.takes(a.report(1))
@@ -102,7 +102,7 @@ func TestKubeProxyInitIsAWarningAndTheServersOwnEtcd(t *testing.T) {
 }
 
 func TestFlagsAsOriginalManifestsHaveThemAreUnderstood(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	for name, args := range map[string]flags{
 		"entry point":      {"-v=5", "-logtostderr", "-kubeproxyinit=false"},
 		"Kubespray's":      {"-v=5", "-logtostderr", "-kubeproxyinit=false", "-report-ttl", "300", "-ping-timeout=5"},
@@ -121,7 +121,7 @@ func TestFlagsAsOriginalManifestsHaveThemAreUnderstood(t *testing.T) {
 }
 
 func TestWrongFlagsEndWithAMessageAndAnExitCode(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	agents := newRoster(t, agent{name: "a"})
 	for _, row := range []struct {
 		args flags
@@ -156,7 +156,7 @@ func lastLine(stderr string) string {
 }
 
 func TestVersionAndHelpAreToldOnStandardOutput(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	for program, groups := range map[string]flags{
 		serverProgram: {"Serving:", "Judging:", "Whom to expect:", "etcd:", "The server's own etcd (without -etcd-endpoints):", "Of the original server:", "Logging (glog):", "Other:"},
 		agentProgram:  {"Logging (glog):", "Other:"},
@@ -181,7 +181,7 @@ func TestVersionAndHelpAreToldOnStandardOutput(t *testing.T) {
 }
 
 func TestTheListIsRedirectedToAndMissingAgentsAreNamedAsBefore(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	s := serve(t, ownEtcd(t), expecting(t, agent{name: "a"})).ready()
 	if a := s.get("/api/v1/agents/"); a.status != 200 || a.body != "{}" {
 		t.Errorf("without reports the list is %v", a)

@@ -35,7 +35,7 @@ func reaches(t *testing.T, read func() float64, want float64) {
 }
 
 func TestReportsCountedOnceStayCountedHoweverTheServerEnds(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	for name, etcd := range map[string]func(*testing.T) flags{
 		"with an etcd of its own": func(t *testing.T) flags { return ownEtcd(t) },
 		"with an etcd elsewhere":  func(t *testing.T) flags { return in(startEtcd(t)) },
@@ -80,7 +80,7 @@ func TestReportsCountedOnceStayCountedHoweverTheServerEnds(t *testing.T) {
 }
 
 func TestServersOnOneEtcdShowTheSameCounts(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a, b := agent{name: "a"}, agent{name: "b", node: "n2"}
 	etcd := startEtcd(t)
 	agents := expecting(t, a, b)
@@ -129,7 +129,7 @@ func (r *rate) begin(base float64) {
 }
 
 func TestErrorsCountOnceAtTheBeginningAndOncePerIntervalOnEachServer(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	silent, well := agent{name: "silent", interval: 2}, agent{name: "well", node: "n2", interval: 5}
 	etcd := startEtcd(t)
 	agents := expecting(t, silent, well)
@@ -176,7 +176,7 @@ func same(t *testing.T, series string, servers ...*server) {
 }
 
 func TestErrorsDoNotCountTwiceWhenTheLeaderIsKilled(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	silent, well := agent{name: "silent", interval: 2}, agent{name: "well", node: "n2", interval: 10}
 	etcd := startEtcd(t)
 	agents := expecting(t, silent, well)
@@ -202,7 +202,7 @@ func TestErrorsDoNotCountTwiceWhenTheLeaderIsKilled(t *testing.T) {
 }
 
 func TestNoErrorsCountWhileEtcdIsStopped(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	silent := agent{name: "silent", interval: 1}
 	etcd := startEtcd(t)
 	s := serve(t, in(etcd), expecting(t, silent), flags{"-ping-timeout", "1"}).ready()

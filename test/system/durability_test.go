@@ -60,7 +60,7 @@ func (s *sender) send(ctx context.Context, url string) {
 }
 
 func TestEachReportThatWasAnswered200IsInEtcdHoweverOftenTheServerIsKilled(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	var senders []*sender
 	var agents []agent
 	for i := range 8 {
@@ -96,7 +96,7 @@ func TestEachReportThatWasAnswered200IsInEtcdHoweverOftenTheServerIsKilled(t *te
 }
 
 func TestAReportIsInEtcdWhenItIsAnswered(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a := agent{name: "a"}
 	etcd := startEtcd(t)
 	direct := etcd.Client(t)
@@ -110,7 +110,7 @@ func TestAReportIsInEtcdWhenItIsAnswered(t *testing.T) {
 }
 
 func TestTwoHundredSendersAtOnceAreAllHeard(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	const senders, each = 200, 5
 	var agents []agent
 	for i := range senders {

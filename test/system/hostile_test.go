@@ -83,7 +83,7 @@ func sendHostile(ctx context.Context, url, name string) error {
 }
 
 func TestHostileReportsAreRefusedInBoundedMemoryAndLeaveNoTrace(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	etcd := startEtcd(t)
 	s := serve(t, in(etcd), expecting(t, agent{name: "a"})).ready()
 	names := slices.Sorted(maps.Keys(hostile))
@@ -122,7 +122,7 @@ func TestHostileReportsAreRefusedInBoundedMemoryAndLeaveNoTrace(t *testing.T) {
 }
 
 func TestASlowSenderIsToldSoAndHoldsUpNobody(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a := agent{name: "a"}
 	s := serve(t, ownEtcd(t), expecting(t, a)).ready()
 	conn, _ := begin(t, s, a.report(1))
@@ -139,7 +139,7 @@ func TestASlowSenderIsToldSoAndHoldsUpNobody(t *testing.T) {
 }
 
 func TestManySlowClientsKeepNobodyFromReporting(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a := agent{name: "a"}
 	s := serve(t, ownEtcd(t), expecting(t, a)).ready()
 	for range 500 {

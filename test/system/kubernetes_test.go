@@ -21,9 +21,13 @@ type cluster struct {
 	t *testing.T
 }
 
-// useCluster returns the cluster, and makes it empty again when t ends.
+// useCluster waits until no other test uses the cluster, returns it, and makes it
+// empty again when t ends.
 func useCluster(t *testing.T) *cluster {
 	t.Helper()
+	t.Parallel()
+	kubernetes.taken.Lock()
+	t.Cleanup(kubernetes.taken.Unlock)
 	c := &cluster{kubernetes.get(t), t}
 	t.Cleanup(c.clear)
 	return c

@@ -8,9 +8,10 @@
 // tests post reports of their own, with intervals of a second or two, because
 // time is what most of these tests wait for.
 //
-// Tests that need Kubernetes share one kube-apiserver and run one after another,
-// since the server looks for agents in all of its namespaces. All others have
-// what they need for themselves and run side by side.
+// Tests that need Kubernetes share one kube-apiserver and run one after another (see
+// useCluster), since the server looks for agents in all of its namespaces. All others
+// have what they need for themselves and run side by side with those and each other
+// (see sideBySide).
 package system_test
 
 import (
@@ -43,9 +44,9 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) (status int, err error) {
 	flag.Parse()
-	// These tests wait more than they work.
-	const sideBySide = "4"
-	if err := flag.Set("test.parallel", sideBySide); err != nil {
+	// Who waits for the cluster, or for a place, counts as well.
+	const atOnce = "16"
+	if err := flag.Set("test.parallel", atOnce); err != nil {
 		return 0, err
 	}
 	dir, err := os.MkdirTemp("", "netchecker-system")
@@ -77,11 +78,24 @@ func build(program, pkg string, flags ...string) error {
 	return nil
 }
 
+// places are for those tests that run side by side, which wait more than they work.
+var places = make(chan struct{}, 4)
+
+// sideBySide is t.Parallel for tests that have all that they need for themselves.
+func sideBySide(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	places <- struct{}{}
+	t.Cleanup(func() { <-places })
+}
+
 // kubernetes is the kube-apiserver that all tests share, started by the first
 // that needs it.
 var kubernetes sharedCluster
 
 type sharedCluster struct {
+	// taken is locked by the test that uses it.
+	taken  sync.Mutex
 	once   sync.Once
 	dir    string
 	server *kubetest.Server

@@ -10,7 +10,7 @@ import (
 )
 
 func TestOlderReleasesOfEtcdDo(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	for _, version := range etcdtest.Older() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

@@ -21,7 +21,7 @@ var outages = map[string]struct{ leave, back func(*etcdtest.Etcd) }{
 // eachOutage runs a test for each of them, with a server that is blind after a
 // second without etcd.
 func eachOutage(t *testing.T, more flags, test func(t *testing.T, s *server, a agent, leave, back func())) {
-	t.Parallel()
+	sideBySide(t)
 	for name, o := range outages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -120,7 +120,7 @@ func TestWhenEtcdIsBackAllGoesOnAndNobodyIsBlamed(t *testing.T) {
 }
 
 func TestReportsThatExpireWhileEtcdIsStoppedMakeNobodyAbsent(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a, b := agent{name: "a", interval: 4}, agent{name: "b", node: "n2", interval: 4}
 	etcd := startEtcd(t)
 	direct := etcd.Client(t)
@@ -152,7 +152,7 @@ func TestReportsThatExpireWhileEtcdIsStoppedMakeNobodyAbsent(t *testing.T) {
 }
 
 func TestAServerThatStartsWithoutEtcdWaitsForIt(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a := agent{name: "a"}
 	etcd := startEtcd(t)
 	etcd.Kill()

@@ -6,7 +6,7 @@ import (
 )
 
 func TestAServerThatStoodStillBlamesNobodyForIt(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	for name, etcd := range map[string]func(*testing.T) flags{
 		"with its own etcd":      func(t *testing.T) flags { return ownEtcd(t) },
 		"with an etcd elsewhere": func(t *testing.T) flags { return in(startEtcd(t)) },

@@ -121,7 +121,7 @@ func TestTheEntryAndTheSeriesOfADeletedPodGoWithinSeconds(t *testing.T) {
 }
 
 func TestAReportLeavesEtcdWithinItsTimeToLiveAndABucket(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	etcd := startEtcd(t)
 	direct := etcd.Client(t)
 	gone := agent{name: "gone", interval: 1}

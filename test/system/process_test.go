@@ -18,7 +18,7 @@ import (
 )
 
 func TestAPortInUseIsAClearErrorAndTheEnd(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestAPortInUseIsAClearErrorAndTheEnd(t *testing.T) {
 }
 
 func TestSIGTERMEndsTheServerAfterTheReportThatIsOnItsWay(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	for name, etcd := range map[string]func() flags{
 		"with an etcd of its own": func() flags { return ownEtcd(t) },
 		"with an etcd elsewhere":  func() flags { return in(startEtcd(t)) },
@@ -106,7 +106,7 @@ func begin(t *testing.T, s *server, r request) (conn net.Conn, finish func()) {
 }
 
 func TestWithoutAHomeOrAnythingToWriteInItsPlaceAPlaceIsFound(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	// Not the test's own folder, into which nobody else may look.
 	dir, err := os.MkdirTemp("", "netchecker-nobody")
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 func TestPromtoolHasNothingToSayButTheContractsMilliseconds(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a := agent{name: "netchecker-agent-x", node: "n1"}
 	s := serve(t, ownEtcd(t), expecting(t, a)).ready()
 	port, err := process.FreePort()

@@ -10,7 +10,7 @@ import (
 )
 
 func TestAReportToOneServerIsSeenAtTheOtherWithinASecond(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a := agent{name: "a"}
 	etcd := startEtcd(t)
 	agents := expecting(t, a)
@@ -36,7 +36,7 @@ func TestAReportToOneServerIsSeenAtTheOtherWithinASecond(t *testing.T) {
 }
 
 func TestServersOnOneEtcdGiveOneVerdict(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a, b := agent{name: "a"}, agent{name: "b", node: "n2"}
 	etcd := startEtcd(t)
 	agents := expecting(t, a, b)
@@ -57,7 +57,7 @@ func TestServersOnOneEtcdGiveOneVerdict(t *testing.T) {
 }
 
 func TestKillingOneServerLeavesTheOtherRight(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a, b := agent{name: "a"}, agent{name: "b", node: "n2"}
 	etcd := startEtcd(t)
 	agents := expecting(t, a, b)
@@ -76,7 +76,7 @@ func TestKillingOneServerLeavesTheOtherRight(t *testing.T) {
 }
 
 func TestALeaderThatEndsHandsOverAtOnce(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	etcd := startEtcd(t)
 	agents := expecting(t, agent{name: "a"})
 	one := serve(t, in(etcd), agents)

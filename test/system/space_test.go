@@ -23,7 +23,7 @@ const (
 )
 
 func TestAnEtcdOfOthersThatIsOutOfSpaceIsTold(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	a := agent{name: "a", interval: 60}
 	etcd := startEtcd(t, etcdtest.Quota(quota))
 	s := serve(t, in(etcd), expecting(t, a)).ready()
@@ -77,7 +77,7 @@ func (a agent) large(uptime uint64) request {
 }
 
 func TestTheServersOwnEtcdThatIsOutOfSpaceHealsItself(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	var agents []agent
 	for i := range 8 {
 		agents = append(agents, agent{name: fmt.Sprintf("agent-%d", i), node: fmt.Sprintf("n%d", i), interval: 60})

@@ -20,7 +20,7 @@ func authority(t *testing.T) *certtest.Authority {
 }
 
 func TestEtcdIsVerifiedByTheAuthorityThatIsGiven(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	ca := authority(t)
 	etcd := startEtcd(t, etcdtest.TLS(ca))
 	for name, more := range map[string]flags{
@@ -38,7 +38,7 @@ func TestEtcdIsVerifiedByTheAuthorityThatIsGiven(t *testing.T) {
 }
 
 func TestAnEtcdThatCannotBeVerifiedIsNotBelieved(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	etcd := startEtcd(t, etcdtest.TLS(authority(t)))
 	for name, more := range map[string]flags{
 		"another authority": {"-etcd-ca", authority(t).File},
@@ -62,7 +62,7 @@ func TestAnEtcdThatCannotBeVerifiedIsNotBelieved(t *testing.T) {
 }
 
 func TestARenewedClientCertificateIsUsedWithoutARestart(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	ca := authority(t)
 	etcd := startEtcd(t, etcdtest.MutualTLS(ca))
 	mine, err := authority(t).Client("netchecker", "netchecker")

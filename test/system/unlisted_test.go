@@ -13,7 +13,7 @@ import (
 )
 
 func TestAReportOfAPodThatIsNotListedYetIsTakenAndShownOnceItIs(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	known, early := agent{name: "known", interval: 60}, agent{name: "early", node: "n2", interval: 60}
 	agents := newRoster(t, known)
 	s := serve(t, ownEtcd(t), agents.flag()).ready()
@@ -39,7 +39,7 @@ func TestAReportOfAPodThatIsNotListedYetIsTakenAndShownOnceItIs(t *testing.T) {
 }
 
 func TestReportsOfAThousandUnlistedPodsAreKeptAndNoMore(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	const most = 1000
 	etcd := startEtcd(t)
 	known := agent{name: "known", interval: 60}
@@ -75,7 +75,7 @@ func TestReportsOfAThousandUnlistedPodsAreKeptAndNoMore(t *testing.T) {
 }
 
 func TestReportsThatFitSeveralPodsAreRefusedAndOthersToldApart(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	blue := agent{name: "twin", namespace: "blue", node: "n1", interval: 60}
 	green := agent{name: "twin", namespace: "green", node: "n2", interval: 60}
 	s := serve(t, ownEtcd(t), expecting(t, blue, green)).ready()

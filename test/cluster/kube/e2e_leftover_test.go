@@ -4,6 +4,8 @@ package kube_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -11,18 +13,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/netchecker/netchecker/test/cluster/kube"
-	"github.com/netchecker/netchecker/test/eventually"
+	"github.com/netchecker/netchecker/test/cluster/place"
 	"github.com/netchecker/netchecker/test/sweep"
 )
 
-// machine is what a cluster may leave behind.
+// machine is what a cluster may leave behind, besides processes.
 type machine struct {
-	mounts, cgroups, namespaces, tunables, files map[string]bool
+	mounts, cgroups, tunables, files map[string]bool
 }
 
 // writable is where the programs of a node write if nobody keeps them from it.
@@ -37,9 +40,7 @@ var writable = []string{
 // look lists what there is.
 func look(t *testing.T) machine {
 	t.Helper()
-	m := machine{
-		mounts: map[string]bool{}, cgroups: map[string]bool{}, namespaces: map[string]bool{}, tunables: map[string]bool{}, files: map[string]bool{},
-	}
+	m := machine{mounts: map[string]bool{}, cgroups: map[string]bool{}, tunables: map[string]bool{}, files: map[string]bool{}}
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		t.Fatal(err)
@@ -51,15 +52,6 @@ func look(t *testing.T) machine {
 	for _, path := range writable {
 		if _, err := os.Lstat(path); err == nil {
 			m.files[path] = true
-		}
-	}
-	for _, kind := range []string{"net", "mnt", "uts", "pid", "ipc"} {
-		links, _ := filepath.Glob("/proc/[0-9]*/ns/" + kind)
-		for _, link := range links {
-			// A process that has ended meanwhile is in none.
-			if name, err := os.Readlink(link); err == nil {
-				m.namespaces[name] = true
-			}
 		}
 	}
 	for _, tunable := range []string{"vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward"} {
@@ -91,56 +83,89 @@ func walk(t *testing.T, root string, into map[string]bool, levels int) {
 	}
 }
 
+// members are the processes of the cluster that there is, by what they are: all that
+// are in a namespace of its places. Others on the machine may well have namespaces.
+func members(t *testing.T) map[place.Identity]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(kube.Dir, "state.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var state struct{ Places []place.Place }
+	if err := json.Unmarshal(text, &state); err != nil {
+		t.Fatal(err)
+	}
+	kinds := []string{"net", "mnt", "uts", "pid"}
+	ours := map[string]bool{}
+	for _, p := range state.Places {
+		for _, kind := range kinds {
+			if name, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", p.Anchor.PID, kind)); err == nil && p.Anchor.Alive() {
+				ours[name] = true
+			}
+		}
+	}
+	found := map[place.Identity]string{}
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		// One that has ended meanwhile is in none.
+		if !slices.ContainsFunc(kinds, func(kind string) bool { name, _ := os.Readlink(filepath.Join(dir, "ns", kind)); return ours[name] }) {
+			continue
+		}
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		if id, err := place.Identify(pid); err == nil {
+			what, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+			found[id] = strings.ReplaceAll(string(what), "\x00", " ")
+		}
+	}
+	return found
+}
+
 // bringDown takes the cluster down and holds the machine against what it was.
 func bringDown(t *testing.T, before machine) {
 	t.Helper()
+	ours := members(t)
 	if err := kube.Down(context.Background(), kube.Config{Out: t.Output()}); err != nil {
 		t.Error(err)
 		return
 	}
+	end(t, ours)
 	stays(t, before)
+}
+
+// end fails the test unless all of a cluster's processes have ended.
+func end(t *testing.T, ours map[place.Identity]string) {
+	t.Helper()
+	for id, what := range ours {
+		if id.Alive() {
+			t.Errorf("it leaves behind process %d: %s", id.PID, what)
+		}
+	}
 }
 
 // stays fails the test unless the machine is what it was.
 func stays(t *testing.T, before machine) {
 	t.Helper()
-	// The kernel takes networks apart in its own time.
-	eventually.Within(t, 5*time.Second, func() error {
-		if left := remains(before, look(t)); len(left) > 0 {
-			return fmt.Errorf("it leaves behind\n%s", strings.Join(left, "\n"))
-		}
-		return nil
-	})
+	if left := remains(before, look(t)); len(left) > 0 {
+		t.Errorf("it leaves behind\n%s", strings.Join(left, "\n"))
+	}
 }
 
 func remains(before, after machine) []string {
 	var left []string
 	for name, pair := range map[string][2]map[string]bool{
 		"mount": {before.mounts, after.mounts}, "cgroup": {before.cgroups, after.cgroups}, "file": {before.files, after.files},
-		"namespace": {before.namespaces, after.namespaces}, "tunable": {before.tunables, after.tunables},
+		"tunable": {before.tunables, after.tunables},
 	} {
 		for _, what := range slices.Sorted(maps.Keys(pair[1])) {
 			if !pair[0][what] {
-				left = append(left, fmt.Sprintf("%s %s%s", name, what, holders(what)))
+				left = append(left, fmt.Sprintf("%s %s", name, what))
 			}
 		}
 	}
 	return append(left, processes()...)
-}
-
-// holders are the programs that are in a namespace, if it is one.
-func holders(namespace string) string {
-	var all []string
-	kind, _, _ := strings.Cut(namespace, ":")
-	links, _ := filepath.Glob("/proc/[0-9]*/ns/" + kind)
-	for _, link := range links {
-		if name, err := os.Readlink(link); err != nil || name != namespace {
-			continue
-		}
-		text, _ := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(link)), "cmdline"))
-		all = append(all, " of "+strings.ReplaceAll(string(text), "\x00", " "))
-	}
-	return strings.Join(all, ",")
 }
 
 // processes are those that run from a cluster's folder, or in it.
@@ -178,9 +203,11 @@ func TestUpAndDownTenTimes(t *testing.T) {
 		begun := time.Now()
 		makes(t, "cluster-up")
 		up := time.Since(begun)
+		ours := members(t)
 		begun = time.Now()
 		makes(t, "cluster-down")
 		down := time.Since(begun)
+		end(t, ours)
 		stays(t, before)
 		t.Logf("up in %.1f s, down in %.1f s", up.Seconds(), down.Seconds())
 	})

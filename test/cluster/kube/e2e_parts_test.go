@@ -161,12 +161,14 @@ func TestKilledClusterIsClearedByTheNext(t *testing.T) {
 	sweep.Times(t, 30, func(t *testing.T, round int) {
 		at := points[round%len(points)]
 		upUntil(t, program, at)
-		if len(processes()) == 0 {
+		left := members(t)
+		if len(left) == 0 {
 			t.Errorf("killed at %q, it leaves nothing to clear", at)
 		}
 		if _, err := kube.Up(t.Context(), kube.Config{Nodes: 1, Out: t.Output()}); err != nil {
 			t.Error(err)
 		}
+		end(t, left)
 		bringDown(t, before)
 	})
 }
