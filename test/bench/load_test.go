@@ -111,11 +111,14 @@ func TestPaceDoesNotDependOnTheAnswers(t *testing.T) {
 	l := newTestLoad(t, addr, 100, 8, 8)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
+	began := time.Now()
 	if err := l.pace(ctx, 100); err != nil {
 		t.Fatal(err)
 	}
-	if sent := l.acked.Load(); sent < 20 || sent > 51 {
-		t.Errorf("%d reports in half a second, want 50, or somewhat less on a busy machine", sent)
+	// On a busy machine it ends a little later, and may not keep up.
+	took := time.Since(began)
+	if sent, most := l.acked.Load(), int64(100*took.Seconds())+1; sent < 20 || sent > most {
+		t.Errorf("%d reports in %v, want %d, or somewhat less on a busy machine", sent, took, most)
 	}
 }
 
