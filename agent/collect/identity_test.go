@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +53,8 @@ func TestIdentify(t *testing.T) {
 		{"the least", env{"MY_POD_NAME": "p"}, none, report.Unknown, Self{PodName: "p", Network: report.Host}},
 		{"the namespace from the service account", env{"MY_POD_NAME": "p"}, file, report.Unknown, Self{PodName: "p", Namespace: "from-file", Network: report.Host}},
 		{"one address", env{"MY_POD_NAME": "p", "MY_POD_IP": "10.0.0.9"}, none, report.Pod, Self{PodName: "p", Network: report.Pod, Addresses: []string{"10.0.0.9"}}},
+		{"more addresses than a report may have", env{"MY_POD_NAME": "p", "MY_POD_IPS": strings.Repeat("10.0.0.1,", report.MaxValues+1)}, none, report.Pod,
+			Self{PodName: "p", Network: report.Pod, Addresses: slices.Repeat([]string{"10.0.0.1"}, report.MaxValues)}},
 		{"on the pod network by its hostname", env{"MY_POD_NAME": "node-1"}, none, report.Unknown, Self{PodName: "node-1", Network: report.Pod}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
