@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -13,14 +14,14 @@ import (
 func TestLogTellsWhatFailsOnceAndTheBootIDNever(t *testing.T) {
 	t.Parallel()
 	bodies := make(chan []byte, 10)
-	srv := newOriginalServer(t)
-	srv.Config.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if body, _ := io.ReadAll(r.Body); r.Method == http.MethodPost {
 			bodies <- body
 		}
-	})
+	}))
+	t.Cleanup(srv.Close)
 	own := freeAddress(t)
-	p := start(t, podEnv, "-serverendpoint", srv.endpoint(), "-reportinterval=1", "-listen", own, "-v=9", "-probeurls=http://127.0.0.1:1/")
+	p := start(t, podEnv, "-serverendpoint", strings.TrimPrefix(srv.URL, "http://"), "-reportinterval=1", "-listen", own, "-v=9", "-probeurls=http://127.0.0.1:1/")
 	var last report.Report
 	for range 3 {
 		r, err := report.Decode(<-bodies)

@@ -88,7 +88,9 @@ func (g generator) body() []byte {
 		"nslookup": g.textsByText, "ips": g.textsByText, "addresses": g.texts,
 		"network_probes": func() string { return g.list(g.probe) },
 		"zero_extender":  func() string { return g.list(g.integer) },
-		"unknown":        g.any, "last_updated": g.any,
+		"pod_uid":        g.text, "boot_id": g.text, "clock_ms": g.integer,
+		"understands": g.versions, "delivery": g.delivery,
+		"unknown": g.any, "last_updated": g.any,
 	}
 	body := []byte(g.object(fields))
 	if g.Intn(10) == 0 {

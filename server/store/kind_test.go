@@ -28,7 +28,7 @@ func newNotes() *notes {
 		func(key string) (string, bool) { return key, !strings.Contains(key, "/") },
 		func(_ string, e store.Entry) (int, error) { return strconv.Atoi(string(e.Value)) },
 	)}
-	n.kind = store.Kind{Name: "notes", Share: 128, Keeper: n}
+	n.kind = store.Kind{Name: "notes", Share: 48, Keeper: n}
 	return n
 }
 
@@ -229,7 +229,7 @@ func (n *notes) flood(t *testing.T) (stop func() (written, refused int)) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	var written, refused int
-	for i := range 192 {
+	for i := range 72 {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				_, err := n.kind.Put(ctx, store.Op{Key: fmt.Sprint("f", i), Value: []byte(strings.Repeat("0", 1<<10)), TTL: time.Minute})

@@ -95,7 +95,7 @@ func (s *stage) startEtcd(ctx context.Context) (*etcdtest.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting etcd: %w", err)
 	}
-	s.onEnd(etcd.Kill)
+	s.onEnd(func() error { return etcd.Kill() }) // what runs by then: it may have been restarted
 	return etcd, nil
 }
 

@@ -44,8 +44,9 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) (status int, err error) {
 	flag.Parse()
-	// Who waits for the cluster, or for a place, counts as well.
-	const atOnce = "16"
+	// Those who wait for the cluster, or for a place, count as well, and who has a place
+	// may wait for parts of its own: fewer than there are tests could wait for good.
+	const atOnce = "1000"
 	if err := flag.Set("test.parallel", atOnce); err != nil {
 		return 0, err
 	}
