@@ -311,6 +311,30 @@ func TestVersionThatIsBeingWrittenIsNotTakenIn(t *testing.T) {
 	}
 }
 
+func TestAgentOfTheFileIsAnotherOneWhereItsUIDIs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "agents")
+	start := time.Now()
+	now := start
+	write(t, path, oneAgent)
+	f, err := NewFile(path, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		after time.Duration
+		uid   string
+		want  time.Duration // since when after the start it was seen
+	}{{1, "first", 0}, {2, `""`, 0}, {3, "first", 0}, {4, "second", 4}, {5, "second", 4}} {
+		now = start.Add(step.after)
+		text := []byte("agents: [{name: a, node: n1, uid: " + step.uid + "}]")
+		must(t, f.load(text, sha256.Sum256(text)))
+		if got := f.List().Agents[0].FirstSeen.Sub(start); got != step.want {
+			t.Errorf("%d: with the UID %s it was first seen at %d, want %d", step.after, step.uid, got, step.want)
+		}
+	}
+}
+
 func TestAgentThatVanishesFromTheFileHasLeft(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "agents")
