@@ -79,7 +79,8 @@ func build(program, pkg string, flags ...string) error {
 	return nil
 }
 
-// places are for those tests that run side by side, which wait more than they work.
+// places are for those tests that run side by side, with their subtests: they wait more
+// than they work.
 var places = make(chan struct{}, 4)
 
 // sideBySide is t.Parallel for tests that have all that they need for themselves.
