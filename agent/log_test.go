@@ -1,11 +1,9 @@
 package main
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/test/eventually"
@@ -13,18 +11,12 @@ import (
 
 func TestLogTellsWhatFailsOnceAndTheBootIDNever(t *testing.T) {
 	t.Parallel()
-	bodies := make(chan []byte, 10)
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if body, _ := io.ReadAll(r.Body); r.Method == http.MethodPost {
-			bodies <- body
-		}
-	}))
-	t.Cleanup(srv.Close)
+	srv := newOriginalServer(t)
 	own := freeAddress(t)
-	p := start(t, podEnv, "-serverendpoint", strings.TrimPrefix(srv.URL, "http://"), "-reportinterval=1", "-listen", own, "-v=9", "-probeurls=http://127.0.0.1:1/")
+	p := start(t, podEnv, "-serverendpoint", srv.endpoint(), "-reportinterval=1", "-listen", own, "-v=9", "-probeurls=http://127.0.0.1:1/")
 	var last report.Report
-	for range 3 {
-		r, err := report.Decode(<-bodies)
+	for _, got := range srv.reports(t, 3, 10*time.Second) {
+		r, err := report.Decode(got.body)
 		if err != nil {
 			t.Fatal(err)
 		}

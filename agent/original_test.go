@@ -41,7 +41,7 @@ type originalProbe struct {
 type received struct {
 	originalReport
 	path, contentType string
-	bytes             int
+	body              []byte
 	at                time.Time
 }
 
@@ -67,7 +67,7 @@ func newOriginalServer(t *testing.T) *originalServer {
 
 func (s *originalServer) report(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	got := received{path: r.URL.Path, contentType: r.Header.Get("Content-Type"), bytes: len(body), at: time.Now()}
+	got := received{path: r.URL.Path, contentType: r.Header.Get("Content-Type"), body: body, at: time.Now()}
 	err := json.Unmarshal(body, &got.originalReport)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -79,8 +79,8 @@ func TestOriginalServerUnderstandsTheReport(t *testing.T) {
 	if a := got.LookupHost["127.0.0.1"]; !slices.Equal(a, []string{"127.0.0.1"}) {
 		t.Errorf("nslookup: %v", got.LookupHost)
 	}
-	if len(got.IPs) == 0 || len(got.ZeroExtender) != 1500 || got.bytes < 3001 {
-		t.Errorf("ips %v, %d zeros, %d bytes", got.IPs, len(got.ZeroExtender), got.bytes)
+	if len(got.IPs) == 0 || len(got.ZeroExtender) != 1500 || len(got.body) < 3001 {
+		t.Errorf("ips %v, %d zeros, %d bytes", got.IPs, len(got.ZeroExtender), len(got.body))
 	}
 	if p := got.NetworkProbes; len(p) != 2 ||
 		p[0].URL != srv.URL+"/nothing-there" || p[0].ConnectionResult != 1 || p[0].HTTPCode != 404 ||
@@ -90,15 +90,9 @@ func TestOriginalServerUnderstandsTheReport(t *testing.T) {
 }
 
 func TestReportAlsoTellsNamespaceNetworkAddressesAndIdentity(t *testing.T) {
-	bodies := make(chan []byte, 10)
 	srv := newOriginalServer(t)
-	srv.Config.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if body, _ := io.ReadAll(r.Body); r.Method == http.MethodPost {
-			bodies <- body
-		}
-	})
 	running(t, pod(), "-serverendpoint", srv.endpoint(), "-listen=")
-	got, err := report.Decode(<-bodies)
+	got, err := report.Decode(srv.reports(t, 1, 5*time.Second)[0].body)
 	if err == nil {
 		err = got.Validate()
 	}
@@ -126,8 +120,8 @@ func TestAutomaticPaddingExceedsTheLargestMTU(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mtu := collect.LargestMTU(interfaces); 2*len(got.ZeroExtender)+1 <= mtu || got.bytes <= mtu {
-		t.Errorf("%d zeros, %d bytes; the largest MTU is %d", len(got.ZeroExtender), got.bytes, mtu)
+	if mtu := collect.LargestMTU(interfaces); 2*len(got.ZeroExtender)+1 <= mtu || len(got.body) <= mtu {
+		t.Errorf("%d zeros, %d bytes; the largest MTU is %d", len(got.ZeroExtender), len(got.body), mtu)
 	}
 }
 
