@@ -80,7 +80,7 @@ func (s *server) named(began time.Time, body string) {
 }
 
 func TestAfterAStartWithAllAgentsDeadNothingIsKnownAndThenTheyAreNamed(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	one, two := startAgain(t, agent{name: "a", interval: deadInterval}, agent{name: "b", node: "n2", interval: deadInterval})
 	began := time.Now()
 	all := map[*server]*verdicts{}
@@ -95,7 +95,7 @@ func TestAfterAStartWithAllAgentsDeadNothingIsKnownAndThenTheyAreNamed(t *testin
 }
 
 func TestAfterAStartWithAllAgentsDeadButOneTheOthersAreNamedAfterTheirTwoIntervals(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	alive := agent{name: "alive", interval: deadInterval}
 	one, two := startAgain(t, alive, agent{name: "dead", node: "n2", interval: deadInterval})
 	all := map[*server]*verdicts{}
@@ -112,7 +112,7 @@ func TestAfterAStartWithAllAgentsDeadButOneTheOthersAreNamedAfterTheirTwoInterva
 }
 
 func TestAServerThatJoinsChangesNothing(t *testing.T) {
-	t.Parallel()
+	sideBySide(t)
 	alive, dead := agent{name: "alive"}, agent{name: "dead", node: "n2"}
 	for name, reporting := range map[string][]agent{"all are dead": nil, "all are dead but one": {alive}} {
 		t.Run(name, func(t *testing.T) {
