@@ -21,7 +21,9 @@ LDFLAGS := -s -w \
 TEST_TOOLS  := etcd kube-apiserver
 CHART_TOOLS := helm promtool $(TEST_TOOLS)
 OLDER_TOOLS := etcd34 etcd35
-ALL_TAGS    := chart,e2e,older
+ALL_TAGS    := chart,e2e,older,rolling
+# Netchecker as it was released.
+RELEASED    := released-server released-agent
 # What the cluster consists of, the etcd that stands beside a server in it, and the
 # Prometheus that watches.
 E2E_TOOLS := etcd etcd35 kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl helm \
@@ -75,7 +77,9 @@ run: build ## Start a server and six agents here, print the verdict, stay until 
 	@exec bin/demo
 
 # Which tests there are is a matter of packages and build tags. A tool that is missing
-# is an error, and never a reason to leave one out.
+# is an error, and never a reason to leave one out. The Go tool would take the result
+# of test/system from its cache where only the binaries that it builds have changed:
+# with -shuffle or -count it does not.
 .PHONY: test
 test: ## Run the tests, against a real etcd and a real kube-apiserver
 	@go run ./test/tools/build --for "make test" --minutes 4 $(TEST_TOOLS)
@@ -87,12 +91,17 @@ test: ## Run the tests, against a real etcd and a real kube-apiserver
 chart: modules ## Check chart and examples: lint, every switch, every alert, every metric
 	@go run ./test/tools/build --for "make chart" --minutes 2 $(CHART_TOOLS)
 	@$(MOVING) "Checking chart and examples" go test -tags chart $(TESTFLAGS) ./test/chart/...
-	@$(MOVING) "Checking metrics with promtool" go test -tags chart -run '^TestPromtool' ./test/system
+	@$(MOVING) "Checking metrics with promtool" go test -tags chart -count=1 -run '^TestPromtool' ./test/system
 
 .PHONY: older-etcds
 older-etcds: modules ## Test with the older releases of etcd that are supported
 	@go run ./test/tools/build --for "make older-etcds" --minutes 1 $(OLDER_TOOLS)
-	@$(MOVING) "Testing with older etcds" go test -race -tags older -run Older ./test/etcdtest ./test/system ./server/store
+	@$(MOVING) "Testing with older etcds" go test -race -tags older -count=1 -run Older ./test/etcdtest ./test/system ./server/store
+
+.PHONY: rolling
+rolling: modules ## Test rolling updates and rollbacks, beside the binaries of the release
+	@go run ./test/tools/build --for "make rolling" --minutes 2 etcd $(RELEASED)
+	@$(MOVING) "Testing beside the release" go test -race -tags rolling -count=1 -run TheRelease $(TESTFLAGS) ./test/system
 
 .PHONY: lint
 lint: modules ## Check formatting, go vet and staticcheck
@@ -154,7 +163,7 @@ tools: ## Build the etcd and kube-apiserver of the tests, once, into a cache out
 # All that .ci/run needs, whose times it tells one by one.
 .PHONY: all-tools
 all-tools:
-	@go run ./test/tools/build $(sort $(CHART_TOOLS) $(OLDER_TOOLS) $(E2E_TOOLS) staticcheck)
+	@go run ./test/tools/build $(sort $(CHART_TOOLS) $(OLDER_TOOLS) $(RELEASED) $(E2E_TOOLS) staticcheck)
 
 .PHONY: cluster
 cluster: modules

@@ -58,7 +58,7 @@ func TestEveryTestThatATargetNamesIsThere(t *testing.T) {
 // TestEachTestWithATagIsRunByATarget: those beside other tests are chosen by name.
 func TestEachTestWithATagIsRunByATarget(t *testing.T) {
 	for _, row := range []struct{ tag, names string }{
-		{"chart", "TestPromtool"}, {"older", "Older"},
+		{"chart", "TestPromtool"}, {"older", "Older"}, {"rolling", "TheRelease"},
 	} {
 		found := 0
 		for _, dir := range []string{"test/system", "test/etcdtest", "server/store"} {

@@ -185,6 +185,22 @@ func (v *verdicts) wantNobodyBlamed(tb testing.TB) {
 	}
 }
 
+// only fails tb unless each answer was the same one.
+func (v *verdicts) only(tb testing.TB, want answer) {
+	tb.Helper()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for i, a := range v.all {
+		if a.String() != want.String() {
+			tb.Errorf("answer %d of %d is %v, want %v", i+1, len(v.all), a, want)
+			return
+		}
+	}
+	if len(v.all) == 0 {
+		tb.Error("nobody watched")
+	}
+}
+
 // watch asks for the verdict every 50 ms until stop is called.
 func watch(tb testing.TB, url string) (seen *verdicts, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())

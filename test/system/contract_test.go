@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,10 +16,18 @@ import (
 // play starts a real agent that reports to s every second, until the test ends.
 func (a agent) play(tb testing.TB, s *server) {
 	tb.Helper()
+	a.interval = 1
+	a.playAs(tb, agentProgram, s.url)
+}
+
+// playAs starts a real agent of that program, which reports to a URL, until it is
+// stopped or the test ends.
+func (a agent) playAs(tb testing.TB, program, url string) *process.Process {
+	tb.Helper()
 	network := map[bool]string{false: "pod", true: "host"}[a.host]
 	p, err := process.Start(process.Spec{
-		Path: agentProgram,
-		Args: flags{"-serverendpoint", strings.TrimPrefix(s.url, "http://"), "-reportinterval", "1", "-listen", "", "-network", network},
+		Path: program,
+		Args: flags{"-serverendpoint", strings.TrimPrefix(url, "http://"), "-reportinterval", strconv.Itoa(a.interval), "-listen", "", "-network", network},
 		Env:  flags{"MY_POD_NAME=" + a.name, "MY_NODE_NAME=" + a.nodeName(), "MY_POD_NAMESPACE=default"},
 		Log:  filepath.Join(tb.TempDir(), a.name+".log"),
 	})
@@ -33,6 +42,7 @@ func (a agent) play(tb testing.TB, s *server) {
 			tb.Logf("the log of %s ends with:\n%s", a.name, p.LogTail())
 		}
 	})
+	return p
 }
 
 func TestSixAgentsOnThreeNodesReportAndAllIsWell(t *testing.T) {

@@ -131,14 +131,7 @@ func TestAServerThatJoinsChangesNothing(t *testing.T) {
 			two := serve(t, in(etcd), roster).ready()
 			two.becomes(checkPath, 400, named)
 			stop()
-			for i, a := range seen.all {
-				if a.status != 400 || a.body != named {
-					t.Fatalf("answer %d of %d of the server that was there is %v, want %s", i+1, len(seen.all), a, named)
-				}
-			}
-			if len(seen.all) == 0 {
-				t.Error("nobody watched")
-			}
+			seen.only(t, answer{status: 400, body: named})
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package system_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,10 +50,11 @@ func serve(tb testing.TB, sets ...flags) *server {
 	return serveAs(tb, process.Spec{}, sets...)
 }
 
-// serveAs is serve for a process that is not as usual.
+// serveAs is serve for a process that is not as usual; its Path may name another
+// program than this tree's server.
 func serveAs(tb testing.TB, spec process.Spec, sets ...flags) *server {
 	tb.Helper()
-	spec.Path, spec.Log = serverProgram, filepath.Join(tb.TempDir(), "server.log")
+	spec.Path, spec.Log = cmp.Or(spec.Path, serverProgram), filepath.Join(tb.TempDir(), "server.log")
 	spec.Env = append(spec.Env, raceEnv)
 	s := &server{tb: tb}
 	s.process = &process.Service{Spec: spec, Ready: s.listens, Within: startWithin, Grace: stopWithin}

@@ -96,16 +96,17 @@ func (b Builder) build(ctx context.Context, t tool, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	dir, err := t.moduleDir()
-	if err != nil {
-		return err
-	}
-	unfinished := path + ".unfinished"
+	unfinished, exported := path+".unfinished", path+".source"
 	defer func() {
+		err = errors.Join(err, os.RemoveAll(exported))
 		if err != nil {
 			err = errors.Join(err, os.RemoveAll(unfinished))
 		}
 	}()
+	dir, err := t.source(ctx, exported)
+	if err != nil {
+		return fmt.Errorf("building %s %s: %w", t.name, version, err)
+	}
 	fmt.Fprintf(b.Out, "building %s %s, once: about %d min where nothing is downloaded yet\n", t.name, version, t.minutes)
 	begun := time.Now()
 	output := new(bytes.Buffer)
@@ -125,6 +126,14 @@ func (b Builder) build(ctx context.Context, t tool, path string) (err error) {
 	}
 	fmt.Fprintf(b.Out, "built %s %s in %v\n", t.name, version, time.Since(begun).Round(time.Second))
 	return nil
+}
+
+// source is the folder to compile in: the tool's module, or what it exports.
+func (t tool) source(ctx context.Context, exported string) (dir string, err error) {
+	if t.released() {
+		return exported, t.export(ctx, exported)
+	}
+	return t.folder()
 }
 
 // run waits for cmd and tells now and then that it goes on.

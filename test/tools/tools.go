@@ -2,7 +2,8 @@
 // an etcd, a kube-apiserver, staticcheck, promtool, helm. Each is built from source by
 // the Go tool from a module of its own below this folder, whose go.mod is the one
 // place that says which version; what was built is kept in a cache by that
-// version, outside the work tree.
+// version, outside the work tree. Netchecker's own programs of an earlier release
+// are built from the history, and kept by their commit.
 package tools
 
 import (
@@ -21,7 +22,8 @@ type tool struct {
 	name string
 	// dir is the module's, below test/tools.
 	dir string
-	// pkg is the main package, and module the one whose version counts.
+	// pkg is the main package, and module the one whose version counts; empty for
+	// what is built from the history.
 	pkg, module string
 	// minutes is about how long a build takes with empty caches.
 	minutes int
@@ -45,13 +47,18 @@ var all = []tool{
 	{"prometheus", "promtool", "github.com/prometheus/prometheus/cmd/prometheus", "github.com/prometheus/prometheus", 5},
 	{"helm", "helm", "helm.sh/helm/v4/cmd/helm", "helm.sh/helm/v4", 2},
 	{"staticcheck", "staticcheck", "honnef.co/go/tools/cmd/staticcheck", "honnef.co/go/tools", 1},
+	{"released-server", "released", "./server", "", 1},
+	{"released-agent", "released", "./agent", "", 1},
 }
 
 // ldflags are the linker's. Kubernetes' programs are told their version, which
 // they otherwise do not know: helm compares it with what a chart asks for, and
-// kubectl shows a kubelet's for each node.
+// kubectl shows a kubelet's for each node. So are netchecker's.
 func (t tool) ldflags(version string) string {
 	const flags = "-s -w"
+	if t.released() {
+		return flags + " -X github.com/netchecker/netchecker/pkg/version.Version=" + version
+	}
 	if t.module != "k8s.io/kubernetes" {
 		return flags
 	}
@@ -153,9 +160,13 @@ func (t tool) cached() (string, error) {
 	return filepath.Join(dir, t.name+"-"+version), nil
 }
 
-// version is the one that the tool's go.mod requires.
+// version is the one that the tool's go.mod requires, or the beginning of its commit.
 func (t tool) version() (string, error) {
-	dir, err := t.moduleDir()
+	if t.released() {
+		commit, err := t.commit()
+		return commit[:min(12, len(commit))], err
+	}
+	dir, err := t.folder()
 	if err != nil {
 		return "", err
 	}
@@ -178,7 +189,8 @@ func requiredVersion(text, module, path string) (string, error) {
 	return m[1], nil
 }
 
-func (t tool) moduleDir() (string, error) {
+// folder is that of the tool below test/tools.
+func (t tool) folder() (string, error) {
 	root, err := repository()
 	if err != nil {
 		return "", err
