@@ -92,6 +92,9 @@ func down(ctx context.Context, out io.Writer, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%w: cluster down [-if-free]", errUsage)
+	}
 	if *ifFree && !kube.Free() {
 		fmt.Fprintln(out, "Somebody else has the cluster; it stays.")
 		return nil
