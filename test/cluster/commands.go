@@ -26,7 +26,7 @@ type command struct {
 
 var commands = []command{
 	{"up", "[-nodes 3] [-dual-stack]", 0, -1, up},
-	{"down", "", 0, 0, down},
+	{"down", "[-if-free]", 0, 1, down},
 	{"status", "", 0, 0, withCluster(status)},
 	{"shell", "[COMMAND...]", 0, -1, withCluster(shell)},
 	{"add-node", "", 0, 0, withCluster(addNode)},
@@ -86,7 +86,19 @@ func up(ctx context.Context, out io.Writer, args []string) error {
 	return err
 }
 
-func down(ctx context.Context, out io.Writer, _ []string) error {
+func down(ctx context.Context, out io.Writer, args []string) error {
+	flags := flag.NewFlagSet("cluster down", flag.ContinueOnError)
+	ifFree := flags.Bool("if-free", false, "leave it to tests that have reserved it")
+	if err := flags.Parse(args); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%w: cluster down [-if-free]", errUsage)
+	}
+	if *ifFree && !kube.Free() {
+		fmt.Fprintln(out, "Somebody else has the cluster; it stays.")
+		return nil
+	}
 	return kube.Down(ctx, kube.Config{Out: out})
 }
 

@@ -1,7 +1,7 @@
 // Cluster brings a real Kubernetes cluster up on this machine, and takes it down:
 //
 //	cluster up [-nodes 3] [-dual-stack]   bring one up, instead of what there is
-//	cluster down                          take it down, and leave nothing
+//	cluster down [-if-free]               take it down, and leave nothing
 //	cluster status                        its nodes and pods
 //	cluster shell [COMMAND…]              a shell in its network, with kubectl and helm
 //	cluster add-node                      add a node

@@ -54,10 +54,8 @@ func (w world) tellsOfLookups(door netip.AddrPort, name string) error {
 	if ips := r.NSLookup["netchecker-service"]; len(ips) > 0 {
 		return fmt.Errorf("%s resolves the server's name to %q", name, ips)
 	}
-	// That may take less than a millisecond: on the host, packets that are dropped are
-	// refused to their sender.
 	if r.Delivery.LookupError == "" {
-		return fmt.Errorf("%s does not tell how the lookup before its report failed", name)
+		return fmt.Errorf("%s does not tell why the lookup before its report failed: %+v", name, r)
 	}
 	return nil
 }
@@ -126,7 +124,10 @@ func (w world) dnsNodes() []string {
 // record is what the server shows of an agent, as far as it matters here.
 type record struct {
 	NSLookup map[string][]string `json:"nslookup"`
+	// Delivery has no time where the kernel refuses at once, as it does for packets of
+	// the host itself.
 	Delivery struct {
+		LookupMS    int64  `json:"lookup_ms"`
 		LookupError string `json:"lookup_error"`
 	} `json:"delivery"`
 }

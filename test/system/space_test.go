@@ -97,6 +97,8 @@ func TestTheServersOwnEtcdThatIsOutOfSpaceHealsItself(t *testing.T) {
 					return
 				case answer.status == http.StatusServiceUnavailable && strings.Contains(answer.body, outOfSpace):
 					full.Store(true)
+				case answer.status == http.StatusServiceUnavailable:
+					// The disk is slow: "should be sent again".
 				case answer.status != http.StatusOK:
 					t.Errorf("a large report is answered %v", answer)
 					return

@@ -24,6 +24,12 @@ func Reserve(ctx context.Context, out io.Writer) (io.Closer, error) {
 	return hold(ctx, reserved, "Somebody else has the cluster, waiting…", out)
 }
 
+// Free says whether nobody has the cluster reserved.
+func Free() bool {
+	l, err := net.Listen("unix", reserved)
+	return err == nil && l.Close() == nil
+}
+
 // lock keeps all others from changing the cluster until it is closed.
 func lock(ctx context.Context, out io.Writer) (io.Closer, error) {
 	return hold(ctx, changing, "Somebody else changes the cluster, waiting…", out)
