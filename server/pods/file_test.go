@@ -2,17 +2,14 @@ package pods
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/test/eventually"
 )
@@ -63,127 +60,6 @@ func says(t *testing.T, f *File, names ...string) *fleet.List {
 		return nil
 	})
 	return f.List()
-}
-
-func TestFileIsReadAsItsFormatSays(t *testing.T) {
-	t.Parallel()
-	for name, text := range map[string]string{
-		"YAML": `
-agents:
-- name: b.example
-  node: n1
-- name: a                       # comes first
-  namespace: blue
-  node: n3
-  network: host
-  addresses: [10.0.0.1, "fd00::1"]
-  uid: 6ba7b810
-nodes:
-- name: n3
-  zone: z
-  ready: true
-  labels: {rack: r1}
-  going: cordoned
-- name: n4                      # no agent is there
-  ready: no
-  labels: {topology.kubernetes.io/zone: x}
-- name: n5
-`,
-		"JSON": `{"agents":[{"name":"b.example","node":"n1","network":"pod","namespace":"default"},
-{"name":"a","namespace":"blue","node":"n3","network":"host","addresses":["10.0.0.1","fd00::1"],"uid":"6ba7b810"}],
-"nodes":[{"name":"n3","zone":"z","ready":true,"labels":{"rack":"r1"},"going":"cordoned"},
-{"name":"n4","ready":false,"labels":{"topology.kubernetes.io/zone":"x"}},{"name":"n5"}]}`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "agents")
-			write(t, path, text)
-			now := time.Now()
-			f, err := NewFile(path, func() time.Time { return now })
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := &fleet.List{
-				Agents: []fleet.Agent{
-					{Key: fleet.Key{Namespace: "blue", Name: "a"}, UID: "6ba7b810", Node: "n3", Network: report.Host, Addresses: []string{"10.0.0.1", "fd00::1"}, FirstSeen: now},
-					{Key: fleet.Key{Namespace: "default", Name: "b.example"}, Node: "n1", Network: report.Pod, FirstSeen: now},
-				},
-				Nodes: map[string]fleet.Node{
-					"n1": {Name: "n1", Ready: fleet.ReadyUnknown},
-					"n3": {
-						Name: "n3", Zone: "z", Ready: fleet.Ready, Going: "cordoned", GoingSince: now,
-						Labels: map[string]string{"rack": "r1", "topology.kubernetes.io/zone": "z"},
-					},
-					"n4": {Name: "n4", Zone: "x", Ready: fleet.NotReady, Labels: map[string]string{"topology.kubernetes.io/zone": "x"}},
-					"n5": {Name: "n5", Ready: fleet.ReadyUnknown},
-				},
-				Source: "file " + path,
-			}
-			if got := f.List(); !reflect.DeepEqual(got, want) {
-				t.Errorf("the list is\n%+v, want\n%+v", got, want)
-			}
-			if !f.AsOf().Equal(now) || f.Check(t.Context()) != nil {
-				t.Errorf("as of %v, Check says %v", f.AsOf(), f.Check(t.Context()))
-			}
-		})
-	}
-}
-
-func TestBrokenFilesAreToldByFieldAndWhatItShouldBe(t *testing.T) {
-	t.Parallel()
-	const (
-		subdomain = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-		label     = "must not contain dots"
-		value     = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-		key       = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-	)
-	for text, want := range map[string]string{
-		"":                                       "agents: Required value: it should be a list of agents, which may be empty",
-		"- a":                                    "the file: a list; it should be a map",
-		"agents: [":                              "yaml: line 1: did not find expected node content",
-		"agent: []":                              `the file: unknown field "agent"`,
-		"Agents: []":                             `the file: unknown field "Agents"`,
-		"nodes: []":                              "agents: Required value: it should be a list of agents, which may be empty",
-		"agents: {}":                             "agents: a map; it should be a list",
-		"agents: many":                           "agents: a string; it should be a list",
-		"agents: []\nagents: []":                 `yaml: unmarshal errors: line 2: key "agents" already set in map`,
-		"agents: [a]":                            "agents[0]: a string; it should be a map",
-		"agents: [{name: a, node: n1, host: h}]": `agents[0]: unknown field "host"`,
-		"agents: [{name: a, node: n1, Name: b}]": `agents[0]: unknown field "Name"`,
-		"agents: [{name: a, name: b}]":           `yaml: unmarshal errors: line 1: key "name" already set in map`,
-		"agents: [null]":                         "agents[0].name: Required value: " + subdomain,
-		"agents: [{node: n1}]":                   "agents[0].name: Required value: " + subdomain,
-		"agents: [{name: a, node: n1}, {name: b}]":                              "agents[1].node: Required value: " + subdomain,
-		"agents: [{name: a, node: n1}, {name: b, node: 7}]":                     "agents[1].node: a number; it should be a string (quotes make it one)",
-		"agents: [{name: yes, node: n1}]":                                       "agents[0].name: a boolean; it should be a string (quotes make it one)",
-		"agents: [{name: a, node: n}]":                                          "agents[0].node: a boolean; it should be a string (quotes make it one)",
-		"agents: [{name: ../a, node: n1}]":                                      `agents[0].name: Invalid value: "../a": ` + subdomain,
-		"agents: [{name: " + strings.Repeat("A", 99) + ", node: n1}]":           `agents[0].name: Invalid value: "` + strings.Repeat("A", 64) + `…": ` + subdomain,
-		"agents: [{name: a, node: n1, namespace: a.b}]":                         `agents[0].namespace: Invalid value: "a.b": ` + label,
-		"agents: [{name: a, node: n1, network: pods}]":                          `agents[0].network: Unsupported value: "pods": supported values: "pod", "host"`,
-		"agents: [{name: a, node: n1, network: [pod]}]":                         "agents[0].network: a list; it should be a string (quotes make it one)",
-		"agents: [{name: a, node: n1, addresses: 10.0.0.1}]":                    "agents[0].addresses: a string; it should be a list",
-		"agents: [{name: a, node: n1, addresses: [10.0.0.1/8]}]":                `agents[0].addresses[0]: Invalid value: "10.0.0.1/8": it should be an IP address`,
-		"agents: [{name: a, node: n1}, {name: a, node: m, namespace: default}]": `agents[1].name: Duplicate value: "default/a"`,
-		oneAgent + "nodes: {}":                                                  "nodes: a map; it should be a list",
-		oneAgent + "nodes: [n1]":                                                "nodes[0]: a string; it should be a map",
-		oneAgent + "nodes: [{name: N1}]":                                        `nodes[0].name: Invalid value: "N1": ` + subdomain,
-		oneAgent + "nodes: [{going: sold}]":                                     "nodes[0].name: Required value: " + subdomain,
-		oneAgent + "nodes: [{name: n1, going: true}]":                           "nodes[0].going: a boolean; it should be a string (quotes make it one)",
-		oneAgent + "nodes: [{name: n1, ready: maybe}]":                          "nodes[0].ready: a string; it should be true or false",
-		oneAgent + "nodes: [{name: n1, zone: a b}]":                             `nodes[0].zone: Invalid value: "a b": ` + value,
-		oneAgent + "nodes: [{name: n1, labels: [a]}]":                           "nodes[0].labels: a list; it should be a map",
-		oneAgent + "nodes: [{name: n1, labels: {rack: 7}}]":                     "nodes[0].labels: a number; it should be a string (quotes make it one)",
-		oneAgent + "nodes: [{name: n1, labels: {a b: c}}]":                      `nodes[0].labels[a b]: Invalid value: "a b": ` + key,
-		oneAgent + "nodes: [{name: n1, labels: {a: b c}}]":                      `nodes[0].labels[a]: Invalid value: "b c": ` + value,
-		oneAgent + "nodes: [{name: n1, going: sold}, {name: n1, going: x}]":     `nodes[1].name: Duplicate value: "n1"`,
-	} {
-		path := filepath.Join(t.TempDir(), "agents.yaml")
-		write(t, path, text)
-		want := "reading the agents from " + path + ": " + want
-		if _, err := NewFile(path, nil); err == nil || err.Error() != want {
-			t.Errorf("%q is told as\n%v, want\n%s", text, err, want)
-		}
-	}
 }
 
 func TestFilesThatCannotBeReadAreTold(t *testing.T) {
@@ -309,123 +185,4 @@ func TestVersionThatIsBeingWrittenIsNotTakenIn(t *testing.T) {
 			t.Errorf("look %d: the list is %+v", i+1, f.List())
 		}
 	}
-}
-
-func TestAgentOfTheFileIsAnotherOneWhereItsUIDIs(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "agents")
-	start := time.Now()
-	now := start
-	write(t, path, oneAgent)
-	f, err := NewFile(path, func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, step := range []struct {
-		after time.Duration
-		uid   string
-		want  time.Duration // since when after the start it was seen
-	}{{1, "first", 0}, {2, `""`, 0}, {3, "first", 0}, {4, "second", 4}, {5, "second", 4}} {
-		now = start.Add(step.after)
-		text := []byte("agents: [{name: a, node: n1, uid: " + step.uid + "}]")
-		must(t, f.load(text, sha256.Sum256(text)))
-		if got := f.List().Agents[0].FirstSeen.Sub(start); got != step.want {
-			t.Errorf("%d: with the UID %s it was first seen at %d, want %d", step.after, step.uid, got, step.want)
-		}
-	}
-}
-
-func TestAgentThatVanishesFromTheFileHasLeft(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "agents")
-	now := time.Now()
-	start := now
-	write(t, path, "agents: [{name: a, node: n1}, {name: b, node: n1, uid: first}, {name: c, node: n1}]")
-	f, err := NewFile(path, func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, step := range []struct {
-		after time.Duration
-		text  string
-		want  map[string]time.Duration // since when after the start they have left
-	}{
-		{0, "agents: [{name: a, node: n1}, {name: b, node: n1, uid: first}, {name: c, node: n1}]", nil},
-		{time.Second, "agents: [{name: a, node: n2}, {name: b, node: n1}]", map[string]time.Duration{"c": time.Second}},
-		{2 * time.Second, "agents: [{name: b, node: n1, uid: first}]", map[string]time.Duration{"a": 2 * time.Second, "c": time.Second}},
-		{3 * time.Second, "agents: [{name: b, node: n1, uid: second}]", map[string]time.Duration{"a": 2 * time.Second, "b": 3 * time.Second, "c": time.Second}},
-		{4 * time.Second, "agents: [{name: b, node: n1, uid: second}, {name: c, node: n1}]", map[string]time.Duration{"a": 2 * time.Second, "b": 3 * time.Second}},
-	} {
-		now = start.Add(step.after)
-		text := []byte(step.text)
-		must(t, f.load(text, sha256.Sum256(text)))
-		if got := whoLeft(f, start); !reflect.DeepEqual(got, step.want) {
-			t.Errorf("%v: left have %v, want %v", step.after, got, step.want)
-		}
-	}
-
-	for _, step := range []struct {
-		after time.Duration
-		want  map[string]time.Duration
-	}{
-		{2*time.Minute + 2*time.Second - 1, map[string]time.Duration{"a": 2 * time.Second, "b": 3 * time.Second}},
-		{2*time.Minute + 2*time.Second, map[string]time.Duration{"b": 3 * time.Second}},
-		{2*time.Minute + 3*time.Second, nil},
-		{3 * time.Minute, nil},
-	} {
-		before, changed := f.List(), f.Changed()
-		f.forget(start.Add(step.after))
-		got := whoLeft(f, start)
-		if !reflect.DeepEqual(got, step.want) {
-			t.Errorf("%v: left have %v, want %v", step.after, got, step.want)
-		}
-		if told := isClosed(changed); told != (len(got) < len(before.Left)) || told == (f.List() == before) {
-			t.Errorf("%v: told of the change %t", step.after, told)
-		}
-	}
-}
-
-// whoLeft are those who have left, and since when after the start.
-func whoLeft(f *File, start time.Time) map[string]time.Duration {
-	var left map[string]time.Duration
-	for _, l := range f.List().Left {
-		if left == nil {
-			left = make(map[string]time.Duration)
-		}
-		left[l.Name] = l.Since.Sub(start)
-	}
-	return left
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
-func TestFileForgetsWhoLeftWhileItIsBroken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "agents")
-		write(t, path, "agents: [{name: a, node: n1}, {name: b, node: n1}]")
-		f, err := NewFile(path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go func() { _ = f.Run(ctx) }()
-		write(t, path, oneAgent)
-		time.Sleep(3 * time.Second)
-		if left := f.List().Left; len(left) != 1 || left[0].Name != "b" {
-			t.Errorf("left have %+v, want b", left)
-		}
-		must(t, os.Remove(path))
-		time.Sleep(fleet.LeftFor)
-		if left := f.List().Left; len(left) != 0 {
-			t.Errorf("left have %+v still", left)
-		}
-	})
 }
