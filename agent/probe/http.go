@@ -98,15 +98,25 @@ func (h HTTP) get(ctx context.Context, u *url.URL) (code int, err error) {
 }
 
 // transport serves one probe. Its dialling ends with ctx: http.Transport alone
-// would let a dial go on after its request was given up.
+// would let a dial go on after its request was given up. Each request has a connection
+// of its own, which is ended by a reset once the answer was read: asked to close it
+// (Connection: close, as DisableKeepAlives has it), the server would keep it in
+// TIME_WAIT for a minute, for each probe of each agent.
 func (h HTTP) transport(ctx context.Context) *http.Transport {
 	dialer := net.Dialer{Resolver: h.Names.Resolver(), KeepAlive: -1}
 	return &http.Transport{
 		DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, address)
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			if err := conn.(*net.TCPConn).SetLinger(0); err != nil {
+				return nil, errors.Join(fmt.Errorf("having the connection end by a reset: %w", err), conn.Close())
+			}
+			return conn, nil
 		},
 		TLSClientConfig:        &tls.Config{RootCAs: h.RootCAs},
-		DisableKeepAlives:      true,
+		MaxIdleConnsPerHost:    -1,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeader,
 	}
