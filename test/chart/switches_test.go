@@ -120,7 +120,7 @@ var switches = []struct {
 		{pods, pod + "priorityClassName", `"system-node-critical"`}, {hostnet, pod + "affinity", affinity},
 		{hostnet, "spec.updateStrategy.rollingUpdate.maxUnavailable", "5"}}, nil},
 	{"more environment", []string{"server.extraEnv[0].name=A", "server.extraEnv[0].value=b", "agent.extraEnv[0].name=C", "agent.extraEnv[0].value=d"}, []expectation{
-		{server, container + "env.1", `{"name":"A","value":"b"}`}, {pods, container + "env.5", `{"name":"C","value":"d"}`}}, nil},
+		{server, container + "env.1", `{"name":"A","value":"b"}`}, {pods, container + "env.6", `{"name":"C","value":"d"}`}}, nil},
 	{"more labels", []string{"agent.podLabels.x=y", "commonLabels.team=network", "service.labels.z=w", "service.annotations.a=b"}, []expectation{
 		{pods, "spec.template.metadata.labels", `{"app":"netchecker-agent","app.kubernetes.io/component":"agent","app.kubernetes.io/instance":"netchecker",` +
 			`"app.kubernetes.io/name":"netchecker","app.kubernetes.io/part-of":"netchecker","team":"network","x":"y"}`},
