@@ -109,9 +109,9 @@ type rules struct {
 	node string
 	// family and table are theirs alone.
 	family, table string
-	// in, out and through are for packets that arrive, that leave, and that the
-	// wire passes on.
-	in, out, through string
+	// in, out, own and through are for packets that arrive, that leave, that leave from
+	// the node itself, and that the wire passes on.
+	in, out, own, through string
 }
 
 // script replaces the table as a whole.
@@ -122,6 +122,9 @@ func (r rules) script() string {
 	}
 	if r.out != "" {
 		script += chain("out", "postrouting", r.out)
+	}
+	if r.own != "" {
+		script += chain("own", "output", r.own)
 	}
 	if r.through != "" {
 		script += chain("through", "forward", r.through)
@@ -211,13 +214,13 @@ func loss(args []string) (rules, error) {
 	return r, nil
 }
 
-// dnsCut is for what the node's pods and its host ask, not for what is asked of a
-// CoreDNS on the node.
+// dnsCut is for what the node's pods and its host ask, also of a CoreDNS on the node,
+// not for what others ask of that.
 func dnsCut(args []string) (rules, error) {
 	return rules{
 		node: args[0], family: "inet", table: "fault-dns-cut",
 		in:  fmt.Sprintf(`iifname %q meta l4proto { tcp, udp } th dport 53 drop`, podBridge),
-		out: fmt.Sprintf(`oifname != %q meta l4proto { tcp, udp } th dport 53 drop`, podBridge),
+		own: `meta l4proto { tcp, udp } th dport 53 drop`,
 	}, nil
 }
 

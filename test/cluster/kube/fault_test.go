@@ -80,9 +80,9 @@ table inet fault-dns-cut {
 		type filter hook prerouting priority -300;
 		iifname "cni0" meta l4proto { tcp, udp } th dport 53 drop
 	}
-	chain out {
-		type filter hook postrouting priority -300;
-		oifname != "cni0" meta l4proto { tcp, udp } th dport 53 drop
+	chain own {
+		type filter hook output priority -300;
+		meta l4proto { tcp, udp } th dport 53 drop
 	}
 }
 `},
