@@ -1,5 +1,6 @@
 # Everything that is done to this repository, by hand or by a machine. It needs
-# Go, git, make, curl and a C compiler (for the race detector).
+# Go, git, make, curl and a C compiler (for the race detector); and to test, root, or user
+# namespaces and a /dev/net/tun that users may open.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -152,8 +153,10 @@ images: ## Build both images, for REGISTRY, and print how to push and install th
 
 .PHONY: fuzz
 fuzz: modules ## Fuzz what reads bytes from the network, FUZZTIME=30s each
-	@for target in $$(go test -list '^Fuzz' ./pkg/report | grep '^Fuzz'); do \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./pkg/report; \
+	@for package in ./pkg/report ./pkg/datagram; do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
 	done
 
 .PHONY: tools

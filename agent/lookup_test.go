@@ -24,7 +24,7 @@ func TestLookupThatHangsIsToldAsNullWithinTheDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	round := newCollector(s, m, collect.Self{PodName: "p"}, collect.NewBoot()).Collect(t.Context())
+	round := newCollector(s, m, collect.Self{PodName: "p"}, collect.NewBoot(), nil, nil).Collect(t.Context())
 	if took := time.Since(begun); took > 1990*time.Millisecond {
 		t.Errorf("took %v", took)
 	}

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/netchecker/netchecker/pkg/cli"
 )
@@ -14,10 +15,15 @@ import (
 const program = "netchecker-agent"
 
 // environment is what -help says besides the flags.
-const environment = `Environment:
+const environment = `Commands:
+  watch URL            sample a backend from here and tell its intervals; see netchecker-agent watch -help
+  probe HOST:PORT      ask another agent from here and tell what comes of it; see netchecker-agent probe -help
+
+Environment:
   MY_POD_NAME          the pod's name (needed)
   MY_NODE_NAME         the node's name
   MY_POD_NAMESPACE     the pod's namespace, if not as the service account's files say
+  MY_NODE_IP           the node's address, for backends whose URL has {nodeIP}
   MY_POD_UID           the pod's UID, which tells it from an earlier pod of its name
   MY_POD_IPS           the pod's addresses, if not those of its interfaces (or MY_POD_IP)
   GOGC, GOMEMLIMIT, GOMAXPROCS   the Go runtime's, which are set low otherwise
@@ -36,6 +42,7 @@ func command(o *Options) cli.Program {
 		Groups:   groups,
 		More:     environment,
 		AddFlags: o.AddFlags,
+		Commands: map[string]cli.Program{"watch": watching(os.Stdout), "probe": probing(os.Stdout)},
 		Start: func(ctx context.Context) error {
 			settings, err := o.Validate()
 			if err != nil {

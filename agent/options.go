@@ -33,12 +33,18 @@ type Options struct {
 	ZeroExtenderLength string
 	Listen             string
 	Network            string
+	BackendFiles       string
+	AllowLoopback      bool
+	Mesh               bool
+	MeshListen         string
 }
 
 // groups are the flags as -help tells them.
 var groups = []cli.Group{
 	{Title: "Reporting", Flags: []string{"serverendpoint", "reportinterval", "zeroextenderlength", "network"}},
 	{Title: "Probing", Flags: []string{"probeurls"}},
+	{Title: "Probing each other", Flags: []string{"mesh", "mesh-listen"}},
+	{Title: "Sampling backends", Flags: []string{"backend-files", "allow-loopback"}},
 	{Title: "Being watched", Flags: []string{"listen"}},
 }
 
@@ -50,6 +56,11 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 		"how many `zeros` a report is padded with, two bytes each, so that it is larger than the MTU; auto: as many as the interfaces' largest MTU takes")
 	fs.StringVar(&o.ProbeURLs, "probeurls", "", "the `URLs` to probe in each round, with ',' or ';' between them; the server's ping is always one more")
 	fs.StringVar(&o.Network, "network", auto, "the pod's `network`: pod, host, or auto (by the hostname)")
+	fs.StringVar(&o.BackendFiles, "backend-files", "/etc/netchecker/backends", "the `directory` of the files that backends name, with certificates of authorities and tokens")
+	fs.BoolVar(&o.AllowLoopback, "allow-loopback", false, "sample backends and probe agents at loopback addresses, too; for a server and agents that share a machine")
+	fs.BoolVar(&o.Mesh, "mesh", true, "probe the agents that the server names, and answer their probes")
+	fs.StringVar(&o.MeshListen, "mesh-listen", "0.0.0.0:8083",
+		"the `address` where other agents' probes are answered, over UDP and TCP, of both families where it is 0.0.0.0, [::] or left out; empty to answer none, and not to be probed")
 	fs.StringVar(&o.Listen, "listen", "0.0.0.0:8082", "the `address` of the agent's own /healthz, /readyz and /metrics; empty for none")
 }
 
@@ -68,12 +79,23 @@ type Settings struct {
 	Listen string
 	// Network is report.Unknown where it is to be found out.
 	Network report.Network
+	// BackendFiles is the directory of the files that backends name.
+	BackendFiles string
+	// AllowLoopback allows backends and peers at loopback addresses.
+	AllowLoopback bool
+	// Mesh says to probe other agents and to answer them, which is done at MeshListen,
+	// unless that is empty.
+	Mesh       bool
+	MeshListen string
 }
 
 // Validate returns what the options mean. An error names the flag and what it
 // should be.
 func (o *Options) Validate() (Settings, error) {
-	s := Settings{ServerEndpoint: o.ServerEndpoint, Interval: time.Duration(o.ReportInterval) * time.Second, Listen: o.Listen}
+	s := Settings{
+		ServerEndpoint: o.ServerEndpoint, Interval: time.Duration(o.ReportInterval) * time.Second, Listen: o.Listen,
+		BackendFiles: o.BackendFiles, AllowLoopback: o.AllowLoopback, Mesh: o.Mesh, MeshListen: o.MeshListen,
+	}
 	var err error
 	if s.ServerHost, err = splitEndpoint(o.ServerEndpoint); err != nil {
 		return Settings{}, err
@@ -95,6 +117,9 @@ func (o *Options) Validate() (Settings, error) {
 			return Settings{}, fmt.Errorf("-listen is %q; it should be address:port, such as 0.0.0.0:8082, or empty", o.Listen)
 		}
 	}
+	if o.Mesh && o.MeshListen != "" && !isMeshAddress(o.MeshListen) {
+		return Settings{}, fmt.Errorf("-mesh-listen is %q; it should be an IP address and a port, such as 0.0.0.0:8083 or :8083, or empty", o.MeshListen)
+	}
 	switch o.Network {
 	case auto:
 	case string(report.Pod), string(report.Host):
@@ -103,6 +128,17 @@ func (o *Options) Validate() (Settings, error) {
 		return Settings{}, fmt.Errorf("-network is %q; it should be %s, %s or %s", o.Network, auto, report.Pod, report.Host)
 	}
 	return s, nil
+}
+
+// isMeshAddress says whether it is an address with a port, of which the former may be
+// left out.
+func isMeshAddress(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || !isPort(port, 0) {
+		return false
+	}
+	_, err = netip.ParseAddr(host)
+	return host == "" || err == nil
 }
 
 // splitEndpoint returns the host of an endpoint that can be put into a URL.

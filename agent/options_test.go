@@ -31,6 +31,7 @@ func TestDefaultsAreThoseOfTheOriginalAgent(t *testing.T) {
 	want := Settings{
 		ServerHost: "netchecker-service", ServerEndpoint: "netchecker-service:8081", Interval: time.Minute, Padding: 1500,
 		URLs: []string{"http://netchecker-service:8081/api/v1/ping"}, Listen: "0.0.0.0:8082",
+		BackendFiles: "/etc/netchecker/backends", Mesh: true, MeshListen: "0.0.0.0:8083",
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
@@ -112,6 +113,9 @@ func TestErrorsNameTheFlagAndWhatItShouldBe(t *testing.T) {
 		{"-zeroextenderlength=500001", `-zeroextenderlength is "500001"; it should be a number of zeros, from 0 to 500000, or auto`},
 		{"-zeroextenderlength=much", `-zeroextenderlength is "much"; it should be a number of zeros, from 0 to 500000, or auto`},
 		{"-listen=8082", `-listen is "8082"; it should be address:port, such as 0.0.0.0:8082, or empty`},
+		{"-mesh-listen=8083", `-mesh-listen is "8083"; it should be an IP address and a port, such as 0.0.0.0:8083 or :8083, or empty`},
+		{"-mesh-listen=localhost:8083", `-mesh-listen is "localhost:8083"; it should be an IP address and a port, such as 0.0.0.0:8083 or :8083, or empty`},
+		{"-mesh-listen=:65536", `-mesh-listen is ":65536"; it should be an IP address and a port, such as 0.0.0.0:8083 or :8083, or empty`},
 		{"-network=overlay", `-network is "overlay"; it should be auto, pod or host`},
 	} {
 		if _, err := understood(c.arg); err == nil || err.Error() != c.want {

@@ -95,6 +95,7 @@ func TestRoundsFollowTheScheduleUntilTheContextEnds(t *testing.T) {
 		start, last := time.Now(), time.Time{}
 		rounds{
 			schedule: schedule{interval: time.Minute, phase: 0.4},
+			early:    func() bool { return false },
 			begun: func() {
 				if begun == 0 && time.Since(start) != 0 {
 					t.Errorf("the first round begins after %v", time.Since(start))
@@ -116,4 +117,48 @@ func TestRoundsFollowTheScheduleUntilTheContextEnds(t *testing.T) {
 			t.Errorf("%d rounds were begun and %d done; want 12 and 11", begun, done)
 		}
 	})
+}
+
+func TestAfterTheStartRoundsComeEarlyWhereThatIsWorthItsWhile(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		interval time.Duration
+		phase    float64
+		early    []bool // and no more after that
+		asked    int
+		want     int // early rounds
+	}{
+		{"not at all", time.Minute, 0.9, nil, 1, 0},
+		{"once", time.Minute, 0.9, []bool{true}, 2, 1},
+		{"three times at the most", time.Minute, 0.9, []bool{true, true, true, true}, 3, 3},
+		{"where the next of the schedule comes soon", time.Minute, 0.1, []bool{true, true, true}, 0, 0},
+		{"where all of them do", 5 * time.Second, 0.9, []bool{true, true, true}, 0, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := schedule{interval: row.interval, phase: row.phase}
+			next := s.offset(1, -1)
+			ctx, cancel := context.WithTimeout(t.Context(), next)
+			defer cancel()
+			start, asked := time.Now(), 0
+			var begun []time.Duration
+			rounds{
+				schedule: s,
+				early: func() bool {
+					asked++
+					return asked <= len(row.early) && row.early[asked-1]
+				},
+				begun: func() { begun = append(begun, time.Since(start)) },
+				make:  func(context.Context) collect.Round { time.Sleep(time.Second); return collect.Round{} },
+				done:  func(collect.Round, time.Duration) {},
+			}.run(ctx)
+			if asked != row.asked || len(begun) != 1+row.want {
+				t.Fatalf("%s: asked %d times, and rounds began at %v; want %d and %d", row.name, asked, begun, row.asked, 1+row.want)
+			}
+			for i, at := range begun[1:] {
+				if pause := at - begun[i] - time.Second; pause < 5*time.Second || pause > 10*time.Second || at+5*time.Second > next {
+					t.Errorf("%s: rounds began at %v", row.name, begun)
+				}
+			}
+		})
+	}
 }

@@ -43,9 +43,14 @@ func (o *Options) validateCheck() error {
 	if o.Check == "" {
 		return nil
 	}
-	u, err := url.Parse(o.Check)
+	return checkServer("check", o.Check)
+}
+
+// checkServer says whether a flag's value is the URL of a server.
+func checkServer(flag, value string) error {
+	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return fmt.Errorf("-check is %q; it should be the URL of a server, such as http://netchecker-service:8081", o.Check)
+		return fmt.Errorf("-%s is %q; it should be the URL of a server, such as http://netchecker-service:8081", flag, value)
 	}
 	return nil
 }

@@ -3,8 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/netchecker/netchecker/server/backends"
+	"github.com/netchecker/netchecker/server/evaluate"
+	"github.com/netchecker/netchecker/server/events"
+	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/server/intervals"
 	"github.com/netchecker/netchecker/server/judge"
 	"github.com/netchecker/netchecker/server/leader"
 	"github.com/netchecker/netchecker/server/store"
@@ -26,7 +32,10 @@ func (s *server) lead(ctx context.Context, fence store.Fence) error {
 
 // duties are those of one reign.
 func (s *server) duties() []leader.Duty {
-	duties := []leader.Duty{s.counting()}
+	duties := []leader.Duty{s.counting(), s.keepingHistory()}
+	if s.recipient != nil {
+		duties = append(duties, s.announcing())
+	}
 	if s.opts.EtcdCompact {
 		duties = append(duties, s.compacting())
 	}
@@ -45,6 +54,65 @@ func (s *server) counting() leader.Duty {
 			return s.tally.Resign(ctx, fenced{s.checkpoints, fence})
 		},
 	}
+}
+
+// keepingHistory closes, bounds and sums up what is known of backends.
+func (s *server) keepingHistory() leader.Duty {
+	return leader.Duty{
+		Name:  "Keeping the intervals of backends",
+		Every: intervals.LookEvery,
+		Do: func(ctx context.Context, fence store.Fence) error {
+			return s.history.Lead(ctx, fencedHistory{s.history.Kept(), fence}, intervals.DefaultLimits(), presence(s.judge.Snapshot()))
+		},
+	}
+}
+
+// presence says of each pod how it is; nil while nothing can be known.
+func presence(snap *judge.Snapshot) func(fleet.Key) intervals.Presence {
+	if !snap.Known() {
+		return nil
+	}
+	agents, left := snap.List.Agents, snap.List.Left
+	return func(pod fleet.Key) intervals.Presence {
+		if i, listed := slices.BinarySearchFunc(agents, pod, func(a fleet.Agent, k fleet.Key) int { return a.Key.Compare(k) }); listed {
+			state := snap.States[i]
+			return intervals.Presence{Listed: true, Silent: state != evaluate.Reporting && state != evaluate.Starting}
+		}
+		if i, lately := slices.BinarySearchFunc(left, pod, func(l fleet.Left, k fleet.Key) int { return l.Key.Compare(k) }); lately {
+			return intervals.Presence{Left: left[i].Since}
+		}
+		return intervals.Presence{}
+	}
+}
+
+// fencedHistory saves while the fence stands.
+type fencedHistory struct {
+	kind  *store.Kind
+	fence store.Fence
+}
+
+func (f fencedHistory) Save(ctx context.Context, ops ...store.Op) error {
+	return f.kind.Save(ctx, f.fence, ops...)
+}
+
+// announcing tells of disruption in Events.
+func (s *server) announcing() leader.Duty {
+	announcer := events.NewAnnouncer(events.Config{
+		Kept: s.events, Intervals: s.lately, Refusals: s.refusals, Sender: s.recipient, Now: time.Now,
+	})
+	return leader.Duty{Name: "Telling of disruption in Events", Every: events.Every, Do: announcer.Turn}
+}
+
+// lately are the intervals that Events may still be about.
+func (s *server) lately() []intervals.Interval {
+	now := time.Now()
+	return s.history.Between(now.Add(-events.Horizon), now)
+}
+
+// refusals are the backends that are not sampled, by all or by some, and why.
+func (s *server) refusals() []backends.Refusal {
+	_, records := s.judge.Snapshot().Sampling()
+	return backends.Refusals(s.backends.Refused(), s.backends.Sampled(), records)
 }
 
 // compacting drops the old revisions of etcd.

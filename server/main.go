@@ -26,10 +26,15 @@ func command(o *Options) cli.Program {
 		Groups:   groups,
 		AddFlags: o.AddFlags,
 		Start: func(ctx context.Context) error {
-			if err := o.Validate(); err != nil {
+			err := o.Validate()
+			switch {
+			case err != nil && o.SyntheticTests != "":
+				return &cli.Exit{Code: cli.ExitUsage, Err: err}
+			case err != nil:
 				return err
-			}
-			if o.Check != "" {
+			case o.SyntheticTests != "":
+				return newStretch(*o).ask(ctx, os.Stdout)
+			case o.Check != "":
 				return newQuestion(*o).ask(ctx, os.Stdout)
 			}
 			return run(ctx, *o)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/cli"
+	"github.com/netchecker/netchecker/pkg/report"
 )
 
 // Options are the flags as they were given; times are in seconds, as the original
@@ -30,6 +32,16 @@ type Options struct {
 	AgentsFile    string
 	KubeProxyInit bool
 
+	Namespace   string
+	ServiceName string
+
+	PodIP  string
+	NodeIP string
+
+	BackendsFile     string
+	BackendRateLimit int
+	AllowLoopback    bool
+
 	EtcdEndpoints          string
 	EtcdTree               string
 	EtcdKey                string
@@ -40,8 +52,11 @@ type Options struct {
 	DataDir                string
 	EmbeddedEtcdQuota      int64
 
-	Check       string
-	CheckWithin int
+	Check          string
+	CheckWithin    int
+	SyntheticTests string
+	From, To       string
+	JUnit          string
 }
 
 // groups are the flags as -help tells them.
@@ -49,9 +64,12 @@ var groups = []cli.Group{
 	{Title: "Serving", Flags: []string{"endpoint", "max-body-bytes", "max-connections", "drain-timeout"}},
 	{Title: "Judging", Flags: []string{"report-ttl", "starting-grace", "ping-timeout", "check-interval"}},
 	{Title: "Whom to expect", Flags: []string{"kubeconfig", "agents-file"}},
+	{Title: "Backends whose availability agents sample", Flags: []string{"backends-file", "backend-rate-limit", "allow-loopback"}},
+	{Title: "Kubernetes Events of disruption", Flags: []string{"namespace", "service-name"}},
+	{Title: "What agents are told of this server", Flags: []string{"pod-ip", "node-ip"}},
 	{Title: "etcd", Flags: []string{"etcd-endpoints", "etcd-tree", "etcd-ca", "etcd-cert", "etcd-key", "etcd-insecure-skip-verify", "etcd-compact"}},
 	{Title: "The server's own etcd (without -etcd-endpoints)", Flags: []string{"data-dir", "embedded-etcd-quota"}},
-	{Title: "Asking a server that runs, instead of being one", Flags: []string{"check", "check-within"}},
+	{Title: "Asking a server that runs, instead of being one", Flags: []string{"check", "check-within", "synthetic-tests", "from", "to", "junit"}},
 	{Title: "Of the original server", Flags: []string{"kubeproxyinit"}},
 }
 
@@ -71,6 +89,16 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.AgentsFile, "agents-file", "", "a YAML `file` that lists the expected agents, instead of a cluster; it is watched for changes")
 	fs.BoolVar(&o.KubeProxyInit, "kubeproxyinit", false, "used to keep reports in Kubernetes custom resources; now it means the server's own etcd")
 
+	fs.StringVar(&o.BackendsFile, "backends-file", "", "a YAML `file` that declares the backends whose availability agents sample; it is watched for changes; empty for none")
+	fs.IntVar(&o.BackendRateLimit, "backend-rate-limit", 200, "the `requests` a second that all agents together may make to one backend")
+	fs.BoolVar(&o.AllowLoopback, "allow-loopback", false, "let agents be aimed at loopback addresses, for tests: whatever listens there listens for its own node alone")
+
+	fs.StringVar(&o.Namespace, "namespace", os.Getenv("POD_NAMESPACE"), "the `namespace` of the Events, which is the Service's; empty for no Events; by default what the environment says as POD_NAMESPACE")
+	fs.StringVar(&o.ServiceName, "service-name", "netchecker-service", "the `name` of the server's Service, which the Events are of, and which agents probe")
+
+	fs.StringVar(&o.PodIP, "pod-ip", os.Getenv("MY_POD_IP"), "the `address` at which agents reach this server itself, as a further way for small messages; empty for none; by default what the environment says as MY_POD_IP")
+	fs.StringVar(&o.NodeIP, "node-ip", os.Getenv("MY_NODE_IP"), "that of its `node`, where agents reach the Service at its NodePort; by default what the environment says as MY_NODE_IP")
+
 	fs.StringVar(&o.EtcdEndpoints, "etcd-endpoints", "", "the `URLs` of etcd, with ',' between them; empty for an etcd of the server's own")
 	fs.StringVar(&o.EtcdTree, "etcd-tree", "netchecker", "the `prefix` of all keys")
 	fs.StringVar(&o.EtcdCA, "etcd-ca", "", "the `file` with the certificates of the authorities that etcd is verified by; empty for the system's")
@@ -83,7 +111,11 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 	fs.Int64Var(&o.EmbeddedEtcdQuota, "embedded-etcd-quota", 2<<30, "the `bytes` that the server's own etcd may take on disk")
 
 	fs.StringVar(&o.Check, "check", "", "the `URL` of a server to ask whether all is well, print its answer and exit: 0 if it is")
-	fs.IntVar(&o.CheckWithin, "check-within", 60, "the `seconds` that -check goes on asking until all is well")
+	fs.IntVar(&o.CheckWithin, "check-within", 60, "the `seconds` that -check goes on asking until all is well, and -synthetic-tests until all is known")
+	fs.StringVar(&o.SyntheticTests, "synthetic-tests", "", "the `URL` of a server to ask whether backends were available from -from to -to, print the tests' results and exit: 0 if all passed, 1 if some failed, 3 if that can't be known")
+	fs.StringVar(&o.From, "from", "", "`when` that stretch begins, as 2026-11-27T12:00:00Z or -1h30m")
+	fs.StringVar(&o.To, "to", "", "`when` it ends; empty for now")
+	fs.StringVar(&o.JUnit, "junit", "", "the `file` that -synthetic-tests writes a JUnit report to")
 }
 
 // Validate says what is wrong with the options; the error names the flag and what
@@ -106,6 +138,7 @@ func (o *Options) Validate() error {
 		{"check-interval", o.CheckInterval, 1, 3600},
 		{"drain-timeout", o.DrainTimeout, 0, 3600},
 		{"max-connections", o.MaxConnections, 1, 1 << 20},
+		{"backend-rate-limit", o.BackendRateLimit, 1, 1000 * 1000},
 		{"max-body-bytes", int(o.MaxBodyBytes), 4096, 1 << 20},
 	} {
 		if f.value < f.low || f.value > f.high {
@@ -118,10 +151,38 @@ func (o *Options) Validate() error {
 	if o.Kubeconfig != "" && o.AgentsFile != "" {
 		return errors.New("-kubeconfig and -agents-file are both given; the expected agents come from one of them")
 	}
-	if err := o.validateCheck(); err != nil {
+	if err := errors.Join(o.validateEvents(), o.validateAddresses(), o.validateCheck(), o.validateSynthetic()); err != nil {
 		return err
 	}
 	return o.validateEtcd()
+}
+
+func (o *Options) validateEvents() error {
+	if o.Namespace != "" && !report.IsLabel(o.Namespace) {
+		return fmt.Errorf("-namespace is %.70q; it should be the name of a namespace", o.Namespace)
+	}
+	if !report.IsLabel(o.ServiceName) {
+		return fmt.Errorf("-service-name is %.70q; it should be the name of a Service", o.ServiceName)
+	}
+	return nil
+}
+
+func (o *Options) validateAddresses() error {
+	for _, f := range []struct{ flag, value string }{{"pod-ip", o.PodIP}, {"node-ip", o.NodeIP}} {
+		if a, err := netip.ParseAddr(f.value); f.value != "" && (err != nil || a.Zone() != "") {
+			return fmt.Errorf("-%s is %.70q; it should be an IP address, or empty", f.flag, f.value)
+		}
+	}
+	return nil
+}
+
+// address is one that was validated; not valid where it is empty.
+func address(text string) netip.Addr {
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap()
 }
 
 func (o *Options) validateEtcd() error {

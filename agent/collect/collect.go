@@ -38,6 +38,12 @@ type Collector struct {
 	Interfaces func() ([]Interface, error)
 	// Uptime returns how long the host has been up, in seconds.
 	Uptime func() (uint64, error)
+	// Disruption returns what is known of the backends that are sampled, nil where none
+	// is. It may be nil itself.
+	Disruption func() *report.Disruption
+	// Mesh returns what is known of the paths to other agents. It may be nil itself, where
+	// the agent does not mesh.
+	Mesh func() *report.Mesh
 	// Now is the wall clock.
 	Now func() time.Time
 }
@@ -96,6 +102,12 @@ func (c *Collector) Collect(ctx context.Context) Round {
 	}, MTU: LargestMTU(interfaces)}
 	if len(c.Self.Addresses) == 0 {
 		round.Report.Addresses = globalUnicast(interfaces)
+	}
+	if c.Disruption != nil {
+		round.Report.Disruption = c.Disruption()
+	}
+	if c.Mesh != nil {
+		round.Report.Mesh = c.Mesh()
 	}
 	round.Findings = append(round.Findings,
 		Finding{"network interfaces", interfacesErr},

@@ -1,7 +1,8 @@
 // Package probe looks at the network once: one file a protocol, one call a
 // probe. A probe takes a context with a deadline and is over when that is; it
 // keeps nothing from one call to the next, so that each one walks the whole path
-// anew: lookup, connection, request, answer.
+// anew: lookup, connection, request, answer. A [Flow] alone lasts, since what is to be
+// seen by it is a path that is the same for long.
 package probe
 
 import (

@@ -26,6 +26,7 @@ type Metrics struct {
 	probeUp      *prometheus.GaugeVec
 	probeTook    *prometheus.GaugeVec
 	probeCode    *prometheus.GaugeVec
+	backends     backends
 }
 
 // NewMetrics returns Metrics whose reports have one of the results named, each
@@ -51,6 +52,7 @@ func NewMetrics(build version.Info, host string, results ...string) *Metrics {
 		probeUp:   gauge("probe_success", "1 if an HTTP answer came to the last probe, whatever its code, else 0.", "url"),
 		probeTook: gauge("probe_duration_seconds", "How long the last probe took.", "url"),
 		probeCode: gauge("probe_http_status_code", "The HTTP code of the last probe's answer; 0 if none came.", "url"),
+		backends:  newBackends(namespace),
 	}
 	info.WithLabelValues(build.Version, build.Commit, build.GoVersion).Set(1)
 	for _, r := range results {
@@ -58,6 +60,7 @@ func NewMetrics(build version.Info, host string, results ...string) *Metrics {
 	}
 	m.registry.MustRegister(m.reports, m.lookupFails, m.lastAccepted, m.rounds, lookup, m.probeUp, m.probeTook, m.probeCode, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.backends.collectors()...)
 	return m
 }
 

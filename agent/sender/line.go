@@ -8,7 +8,6 @@ import (
 	"github.com/golang/glog"
 
 	"github.com/netchecker/netchecker/agent/diary"
-	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/pkg/wait"
 )
 
@@ -30,7 +29,7 @@ type source interface {
 // parcel is a message that is to be sent.
 type parcel struct {
 	// encode returns it as it is sent now.
-	encode func(report.Delivery) []byte
+	encode encoder
 	// settle is told how that went.
 	settle func(Attempt)
 }
@@ -50,10 +49,12 @@ type line struct {
 	// pace is the least time from the end of an attempt to the next.
 	pace time.Duration
 	// spread is up to how long what has come waits, by chance, so that not all
-	// agents tell at once what they all have seen.
-	spread time.Duration
+	// agents tell at once what they all have seen; nil: it does not wait.
+	spread func() time.Duration
 	// lastTry is what there is to send, once more, what waits when the line ends.
 	lastTry time.Duration
+	// detours says that whatever way leads to the server will do.
+	detours bool
 	// outcome says what an answer's code means.
 	outcome     func(code int) Outcome
 	subscribers Subscribers
@@ -63,7 +64,7 @@ type line struct {
 // run sends until ctx ends, and tries to send what waits then.
 func (l *line) run(ctx context.Context) {
 	failures := 0
-	for l.await(ctx) && wait.For(ctx, upTo(l.spread)) {
+	for l.await(ctx) && wait.For(ctx, l.holdBack()) {
 		a := l.send(ctx)
 		failures = countFailures(failures, a.Outcome)
 		if !wait.For(ctx, l.rest(a, failures)) {
@@ -91,7 +92,11 @@ func (l *line) await(ctx context.Context) bool {
 // send sends what is next, once. That ctx ends in the middle of it is no failure.
 func (l *line) send(ctx context.Context) Attempt {
 	p := l.source.next()
-	a := l.server.post(ctx, l.url, p.encode, l.deadline)
+	post := l.server.post
+	if l.detours {
+		post = l.server.postAnyWay
+	}
+	a := post(ctx, l.url, p.encode, l.deadline)
 	a.At, a.Outcome = time.Now(), l.outcome(a.code)
 	if ctx.Err() == nil || a.Outcome == Accepted {
 		l.tell(a)
@@ -159,5 +164,10 @@ func (l *line) rest(a Attempt, failures int) time.Duration {
 	return max(l.pace, pauseAfter(failures, l.firstPause, longest, a.retryAfter, rand.Float64()))
 }
 
-// upTo is a time from 0 to d, by chance.
-func upTo(d time.Duration) time.Duration { return time.Duration(rand.Float64() * float64(d)) }
+// holdBack is how long what has come waits: up to the spread, by chance.
+func (l *line) holdBack() time.Duration {
+	if l.spread == nil {
+		return 0
+	}
+	return time.Duration(rand.Float64() * float64(l.spread()))
+}

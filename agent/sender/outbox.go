@@ -14,6 +14,17 @@ import (
 // lastTry is what an Outbox has, when it ends, to send what waits.
 const lastTry = time.Second
 
+// Author writes messages as late as that can be done: when one can be sent, and no
+// earlier one waits. Its methods are called by one goroutine at a time.
+type Author interface {
+	// Waits says whether there is something to write. What waits does so until it is
+	// written.
+	Waits() bool
+	// Write returns the body of a message, a JSON object. It is called only where
+	// something waits.
+	Write() []byte
+}
+
 // OutboxConfig says what an Outbox keeps, where it sends it, and at which pace.
 type OutboxConfig struct {
 	Server *Server
@@ -36,9 +47,15 @@ type OutboxConfig struct {
 	FirstPause, LongestPause time.Duration
 	// Pace is the least time between two attempts, whatever they led to.
 	Pace time.Duration
-	// Spread is up to how long what is kept waits before it is sent, by chance.
-	Spread time.Duration
+	// Spread is up to how long what is kept waits before it is sent, by chance. It is
+	// asked each time; nil: nothing waits.
+	Spread func() time.Duration
 
+	// Detours says that messages may take them; see Server.Detour.
+	Detours bool
+
+	// Author has more messages; nil where all are given to Keep.
+	Author Author
 	// Subscribers get what replies tell; nil for nobody.
 	Subscribers Subscribers
 	// Observe is told how each attempt to send the message of that number ended, and
@@ -71,7 +88,7 @@ func NewOutbox(cfg OutboxConfig) *Outbox {
 	o.line = line{
 		server: cfg.Server, url: cfg.URL, source: o, what: "Messages (" + cfg.Kind + ")",
 		deadline: cfg.Deadline, firstPause: cfg.FirstPause, longestPause: cfg.LongestPause,
-		pace: cfg.Pace, spread: cfg.Spread, lastTry: lastTry,
+		pace: cfg.Pace, spread: cfg.Spread, lastTry: lastTry, detours: cfg.Detours,
 		outcome: outcomeOfMessage, subscribers: cfg.Subscribers, log: make(diary.Diary),
 	}
 	return o
@@ -105,6 +122,9 @@ func (o *Outbox) add(body []byte) (number uint64, dropped []uint64) {
 	return o.last, dropped
 }
 
+// Wake says that something waits at the Author. It never waits itself.
+func (o *Outbox) Wake() { o.news.Send() }
+
 // removeOldest is for callers that hold the lock.
 func (o *Outbox) removeOldest() {
 	o.bytes -= len(o.kept[0].body)
@@ -121,17 +141,22 @@ func (o *Outbox) more() <-chan struct{} { return o.news.Next() }
 func (o *Outbox) empty() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.kept) == 0
+	return len(o.kept) == 0 && (o.cfg.Author == nil || !o.cfg.Author.Waits())
 }
 
 func (o *Outbox) next() parcel {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if len(o.kept) == 0 {
+		o.last++
+		o.kept = append(o.kept, kept{o.last, o.cfg.Author.Write()})
+		o.bytes += len(o.kept[0].body)
+	}
 	k := o.kept[0]
 	return parcel{
-		encode: func(report.Delivery) []byte {
+		encode: func(_ report.Delivery, via report.Via) []byte {
 			m := o.cfg.From
-			m.Clock, m.Number, m.Body = o.cfg.Clock(), k.number, k.body
+			m.Clock, m.Number, m.Via, m.Body = o.cfg.Clock(), k.number, via, k.body
 			return report.AppendMessage(nil, &m)
 		},
 		settle: func(a Attempt) { o.settle(k.number, a) },

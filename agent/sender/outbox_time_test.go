@@ -31,7 +31,8 @@ func TestMessagesKeepTheirPace(t *testing.T) {
 func TestWhatHasComeWaitsUpToTheSpread(t *testing.T) {
 	srv := serve(t, nil)
 	cfg, _ := outbox(newServer(t, srv.address(), nil), srv.URL)
-	cfg.Spread = 100 * time.Millisecond
+	const spread = 100 * time.Millisecond
+	cfg.Spread = func() time.Duration { return spread }
 	o := NewOutbox(cfg)
 	run(t, o.Run)
 	var waited time.Duration
@@ -43,7 +44,7 @@ func TestWhatHasComeWaitsUpToTheSpread(t *testing.T) {
 		waited += srv.times[i].Sub(begun)
 	}
 	// By chance, the sum is less than one whole spread once in 8! = 40,320 times.
-	if waited < cfg.Spread || waited > (n+5)*cfg.Spread {
+	if waited < spread || waited > (n+5)*spread {
 		t.Errorf("%d messages waited for %v altogether; half of the spread each is usual", n, waited)
 	}
 }

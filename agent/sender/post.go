@@ -65,24 +65,36 @@ func (a Attempt) reason() string {
 	return fmt.Sprint(a.Outcome, " ", a.code)
 }
 
+// encoder returns a message as it is sent now, by that way.
+type encoder func(report.Delivery, report.Via) []byte
+
 // post sends once what encode returns, which is called when there is a connection.
 // Each call is a way of its own, as it is for a pod that asks for the first time:
 // lookup, connection, request, answer. A connection that is kept would outlive the
 // rules that it was opened by, those of a kube-proxy that is gone among them. So
 // it has to be within the deadline, in all.
-func (s *Server) post(ctx context.Context, to string, encode func(report.Delivery) []byte, deadline time.Duration) Attempt {
+func (s *Server) post(ctx context.Context, to string, encode encoder, deadline time.Duration) Attempt {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	conn, delivery, err := s.connect(ctx)
 	if err != nil {
 		return Attempt{Delivery: delivery, Err: err}
 	}
+	a := over(ctx, conn, to, encode(delivery, report.ViaService), deadline)
+	a.Delivery = delivery
+	if a.code != 0 {
+		s.reached(way{})
+	}
+	return a
+}
+
+// over posts body over a connection, which it closes.
+func over(ctx context.Context, conn net.Conn, to string, body []byte, deadline time.Duration) Attempt {
 	defer func() { _ = conn.Close() }()
-	a := exchange(ctx, conn, to, encode(delivery))
+	a := exchange(ctx, conn, to, body)
 	if errors.Is(a.Err, context.DeadlineExceeded) {
 		a.Err = fmt.Errorf("no answer within %v", deadline)
 	}
-	a.Delivery = delivery
 	return a
 }
 

@@ -137,7 +137,7 @@ func (s *Sender) next() parcel {
 	o := s.newest
 	s.sending = o
 	return parcel{
-		encode: func(d report.Delivery) []byte { return s.encode(o, d) },
+		encode: func(d report.Delivery, _ report.Via) []byte { return s.encode(o, d) },
 		settle: func(a Attempt) { s.settle(o, a) },
 	}
 }

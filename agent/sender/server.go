@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
@@ -25,6 +27,10 @@ type Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 type Server struct {
 	port string
 	book *book
+
+	mu      sync.Mutex
+	detours []way
+	worked  way
 }
 
 // NewServer returns the server at endpoint, a host:port. It has to be closed after
@@ -41,14 +47,6 @@ func NewServer(endpoint string, lookup Lookup) (*Server, error) {
 func (s *Server) Close() { s.book.close() }
 
 // connect opens a connection for one request.
-//
-// It is to be closed by a reset, once the whole answer is there. Who closes a TCP
-// connection first keeps it in TIME_WAIT for a minute, and connection tracking
-// keeps such a one for two (nf_conntrack_tcp_timeout_time_wait): on the server's
-// node, whoever closes. With 10,000 agents and a report every 15 s that would be
-// 80,000 entries. After a reset neither end keeps anything, and connection tracking
-// has the entry for 10 s (nf_conntrack_tcp_timeout_close). To the server it is a
-// client that does not ask again.
 func (s *Server) connect(ctx context.Context) (net.Conn, report.Delivery, error) {
 	addresses, delivery, err := s.book.find(ctx)
 	if err != nil {
@@ -58,16 +56,29 @@ func (s *Server) connect(ctx context.Context) (net.Conn, report.Delivery, error)
 	if err != nil {
 		return nil, delivery, err
 	}
-	if err := conn.SetLinger(0); err != nil {
-		return nil, delivery, errors.Join(fmt.Errorf("having the connection end by a reset: %w", err), conn.Close())
-	}
 	return conn, delivery, nil
+}
+
+func port(a netip.AddrPort) string { return strconv.Itoa(int(a.Port())) }
+
+// resets has a connection end by a reset, once the whole answer is there. Who closes a
+// TCP connection first keeps it in TIME_WAIT for a minute, and connection tracking
+// keeps such a one for two (nf_conntrack_tcp_timeout_time_wait): on the server's
+// node, whoever closes. With 10,000 agents and a report every 15 s that would be
+// 80,000 entries. After a reset neither end keeps anything, and connection tracking
+// has the entry for 10 s (nf_conntrack_tcp_timeout_close). To the server it is a
+// client that does not ask again.
+func resets(conn *net.TCPConn) (net.Conn, error) {
+	if err := conn.SetLinger(0); err != nil {
+		return nil, errors.Join(fmt.Errorf("having the connection end by a reset: %w", err), conn.Close())
+	}
+	return conn, nil
 }
 
 // dial tries the addresses one after the other. Those that are left share what is
 // left of nine tenths of the time until the deadline of ctx: so it is a dial that
 // fails when nobody answers, and the error says so. That of the first is returned.
-func dial(ctx context.Context, addresses []netip.Addr, port string) (*net.TCPConn, error) {
+func dial(ctx context.Context, addresses []netip.Addr, port string) (net.Conn, error) {
 	deadline := time.Now().Add(timeLeft(ctx) * 9 / 10)
 	var first error
 	for i, a := range addresses {
@@ -76,7 +87,7 @@ func dial(ctx context.Context, addresses []netip.Addr, port string) (*net.TCPCon
 		dialer := net.Dialer{Timeout: share, KeepAlive: -1}
 		conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(a.String(), port))
 		if err == nil {
-			return conn.(*net.TCPConn), nil
+			return resets(conn.(*net.TCPConn))
 		}
 		if first == nil {
 			first = err

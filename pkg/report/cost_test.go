@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
 )
@@ -38,6 +39,10 @@ func TestHostileBodiesCostBoundedMemory(t *testing.T) {
 		"escaped strings of all sizes":  `{"ips":{"a":[` + fill(size, `"`+strings.Repeat(`\n`, 2048)+`",`) + `""]}}`,
 		"times with offsets":            `{` + fill(size, `"hostdate":"2017-11-30T14:54:19+05:45",`) + `"a":0}`,
 		"topics, again and again":       `{` + fill(size, `"understands":{"a":"","b":"","c":""},`) + `"a":0}`,
+		"disruptions, again and again":  `{` + fill(size, `"disruption":{"open":[`+nulls(report.MaxOpen)+`]},`) + `"a":0}`,
+		"meshes, again and again":       `{` + fill(size, `"mesh":{"sessions":[`+strings.TrimSuffix(strings.Repeat("[9223372036854775807],", report.MaxSessions), ",")+`]},`) + `"a":0}`,
+		"rows of no columns":            `{` + fill(size, `"mesh":{"sessions":[`+strings.TrimSuffix(strings.Repeat("[],", report.MaxSessions), ",")+`],"heard":[`+nulls(report.MaxHeard)+`]},`) + `"a":0}`,
+		"unknown columns":               `{"mesh":{"sessions":[[` + fill(size, "0,") + `0]]}}`,
 		"deliveries, again and again":   `{` + fill(size, `"delivery":{"lookup_error":"no such host"},`) + `"a":0}`,
 	} {
 		data := []byte(body)
@@ -147,15 +152,47 @@ func BenchmarkDecodePadding(b *testing.B) {
 	}
 }
 
-func BenchmarkDecodeRecord(b *testing.B) {
+// meshing is what an agent of a large cluster says, of 17 sessions.
+func meshing() report.Record {
 	r := fullRecord()
-	stored := report.AppendRecord(nil, &r)
-	b.SetBytes(int64(len(stored)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := report.DecodeRecord(stored); err != nil {
-			b.Fatal(err)
+	r.UID, r.BootID, r.Booted = "2a9a1c6e-95f5-4cb4-a4f5-0f6a8f2f9d11", "00c0ffee00c0ffee", r.LastUpdated
+	sessions := make([]report.Session, 17)
+	for i := range sessions {
+		sessions[i] = report.Session{
+			ID: uint64(i + 1), Peer: report.MaxID / uint64(i+1), Began: 3_600_000, Sent: 3600, Open: 1, Back: 2,
+			RoundTrips: 900_000, Shortest: 90, Longest: 9000, Dialed: 360, Dials: 108_000, MTU: 1450, Sized: 120, There: 1450, Here: 1450,
 		}
+	}
+	r.Mesh = &report.Mesh{AsOf: time.Hour, Conntrack: 812, ConntrackMax: 262144, Sessions: report.SessionsOf(sessions...)}
+	return r
+}
+
+// bothRecords are an earlier agent's and one with a life.
+func bothRecords() map[string]report.Record {
+	return map[string]report.Record{"earlier": fullRecord(), "meshing": meshing()}
+}
+
+func BenchmarkDecodeRecord(b *testing.B) {
+	for name, r := range bothRecords() {
+		b.Run(name, func(b *testing.B) {
+			stored, life := report.AppendRecord(nil, &r), report.AppendLife(nil, &r)
+			b.SetBytes(int64(len(stored) + len(life)))
+			b.ReportAllocs()
+			for b.Loop() {
+				got, err := report.DecodeRecord(stored)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if r.Mesh == nil {
+					continue // then none is stored
+				}
+				beside, err := report.DecodeLife(life)
+				if err != nil {
+					b.Fatal(err)
+				}
+				got.Join(&beside)
+			}
+		})
 	}
 }
 
@@ -170,13 +207,18 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func BenchmarkAppendRecord(b *testing.B) {
-	r := fullRecord()
-	var buf []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = report.AppendRecord(buf[:0], &r)
+	for name, r := range bothRecords() {
+		b.Run(name, func(b *testing.B) {
+			var buf []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				if buf = report.AppendRecord(buf[:0], &r); r.Mesh != nil {
+					buf = report.AppendLife(buf, &r)
+				}
+			}
+			b.SetBytes(int64(len(buf)))
+		})
 	}
-	b.SetBytes(int64(len(buf)))
 }
 
 // BenchmarkAppendShown10000 makes an answer of 10,000 records.

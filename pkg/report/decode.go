@@ -37,7 +37,7 @@ const (
 // whether its fields make sense.
 func Decode(data []byte) (Report, error) {
 	var r Report
-	fields := fieldsOf(&r, nil, nil)
+	fields := fieldsOf(&r, nil, nil, nil)
 	if err := decode(data, fields[:], wire); err != nil {
 		return Report{}, err
 	}
@@ -47,8 +47,19 @@ func Decode(data []byte) (Report, error) {
 // DecodeRecord reads what AppendRecord wrote, under the bounds of Decode.
 func DecodeRecord(data []byte) (Record, error) {
 	var r Record
-	fields := fieldsOf(&r.Report, &r.LastUpdated, nil)
+	fields := fieldsOf(&r.Report, &r.LastUpdated, &r.Booted, nil)
 	if err := decode(data, fields[:], stored); err != nil {
+		return Record{}, err
+	}
+	return r, nil
+}
+
+// DecodeLife reads what AppendLife wrote, under the bounds of Decode. [Record.Join] adds
+// it to the rest.
+func DecodeLife(data []byte) (Record, error) {
+	var r Record
+	fields := fieldsOf(&r.Report, &r.LastUpdated, &r.Booted, nil)
+	if err := decode(data, fields[:], hidden); err != nil {
 		return Record{}, err
 	}
 	return r, nil
@@ -153,7 +164,8 @@ func atKey(key text, err error) error {
 }
 
 // storedExtra is more than the keys that AppendRecord may write and a report,
-// which was within MaxTotal, did not have: those of its probes, and its own.
+// which was within MaxTotal, did not have: those of its probes, and its own. What
+// AppendLife writes is bounded far below that by its lists.
 const storedExtra = MaxProbes*9 + 64
 
 // count adds one to what MaxTotal bounds.

@@ -10,21 +10,29 @@ import (
 // zero_extender, which takes 2*zeros+1 bytes (2 for none): it makes a report
 // larger than the MTU, so that a path that drops large packets is seen.
 func Append(dst []byte, r *Report, zeros int) []byte {
-	fields := fieldsOf(r, nil, (*padding)(&zeros))
+	fields := fieldsOf(r, nil, nil, (*padding)(&zeros))
 	return appendFields(dst, fields[:], wire)
 }
 
-// AppendRecord appends r as the server stores it: all that it knows.
+// AppendRecord appends r as the server stores it: what of it anybody may see, and the
+// pod's UID.
 func AppendRecord(dst []byte, r *Record) []byte {
-	fields := fieldsOf(&r.Report, &r.LastUpdated, nil)
+	fields := fieldsOf(&r.Report, &r.LastUpdated, &r.Booted, nil)
 	return appendFields(dst, fields[:], stored)
+}
+
+// AppendLife appends what the server stores of r apart from that, for servers alone: in
+// which life the agent is, and what it tells on that life's clock.
+func AppendLife(dst []byte, r *Record) []byte {
+	fields := fieldsOf(&r.Report, &r.LastUpdated, &r.Booted, nil)
+	return appendFields(dst, fields[:], hidden)
 }
 
 // AppendShown appends r as the API shows it to readers: the keys of the original
 // server in its order, then netchecker's own where there is something to tell,
 // and nothing of what is between agent and server alone.
 func AppendShown(dst []byte, r *Record) []byte {
-	fields := fieldsOf(&r.Report, &r.LastUpdated, nil)
+	fields := fieldsOf(&r.Report, &r.LastUpdated, &r.Booted, nil)
 	return appendFields(dst, fields[:], shown)
 }
 
@@ -33,18 +41,13 @@ func appendFields(dst []byte, fields []field, as rendering) []byte {
 	start := len(dst)
 	for i := range fields {
 		f := &fields[i]
-		if f.in&as == 0 {
+		if f.in&as == 0 || f.in&optional != 0 && empty(f.at) {
 			continue
 		}
-		before := len(dst)
 		dst = append(dst, ',', '"')
 		dst = append(dst, f.key...)
 		dst = append(dst, '"', ':')
-		value := len(dst)
 		dst = appendValue(dst, f.at, as)
-		if f.in&optional != 0 && empty(dst[value:]) {
-			dst = dst[:before]
-		}
 	}
 	if len(dst) == start {
 		dst = append(dst, ',')
@@ -53,13 +56,43 @@ func appendFields(dst []byte, fields []field, as rendering) []byte {
 	return append(dst, '}')
 }
 
-// empty says whether a value has nothing to tell.
-func empty(value []byte) bool {
-	switch string(value) {
-	case "0", `""`, "[]", "{}", "null":
-		return true
+// empty says whether what a field points to has nothing to tell.
+func empty(of any) bool {
+	switch of := of.(type) {
+	case *string:
+		return *of == ""
+	case *[]string:
+		return len(*of) == 0
+	case *map[string]string:
+		return len(*of) == 0
+	case *time.Duration:
+		return of.Milliseconds() == 0
+	case *uint64:
+		return *of == 0
+	case *Delivery:
+		return of.Lookup.Milliseconds() == 0 && of.LookupError == ""
+	case **Disruption:
+		return *of == nil
+	case *maybeTime:
+		return time.Time(*of).IsZero()
+	case *openIntervals:
+		return len(*of) == 0
+	case *sealedIntervals:
+		return len(*of) == 0
+	case *[]Refusal:
+		return len(*of) == 0
+	case **Mesh:
+		return *of == nil
+	case *Sessions:
+		return of.count == 0
+	case *[]Heard:
+		return len(*of) == 0
+	case *[]Shared:
+		return len(*of) == 0
+	case *flag:
+		return !bool(*of)
 	}
-	return false
+	panic("report: a table has an optional field of a type that is never empty")
 }
 
 // appendValue appends what a field points to.
@@ -73,6 +106,8 @@ func appendValue(dst []byte, of any, as rendering) []byte {
 		return AppendString(dst, *of)
 	case *time.Time:
 		return appendTime(dst, *of)
+	case *maybeTime:
+		return appendTime(dst, time.Time(*of))
 	case *time.Duration:
 		return strconv.AppendInt(dst, of.Milliseconds(), 10)
 	case *[]string:
@@ -88,6 +123,24 @@ func appendValue(dst []byte, of any, as rendering) []byte {
 		return appendFields(dst, fields[:], as)
 	case *[]News:
 		return appendNews(dst, *of)
+	case **Disruption:
+		return appendDisruption(dst, *of, as)
+	case *openIntervals:
+		return appendObjects(dst, *of, as, (*Interval).table)
+	case *sealedIntervals:
+		return appendObjects(dst, *of, as, (*Interval).table)
+	case *[]Refusal:
+		return appendObjects(dst, *of, as, (*Refusal).table)
+	case **Mesh:
+		return appendMesh(dst, *of, as)
+	case *Sessions:
+		return appendSessions(dst, *of)
+	case *[]Heard:
+		return appendObjects(dst, *of, as, (*Heard).table)
+	case *[]Shared:
+		return appendObjects(dst, *of, as, (*Shared).table)
+	case *flag:
+		return strconv.AppendUint(dst, number(bool(*of)), 10)
 	case *rawObject:
 		return appendRaw(dst, *of)
 	case *rawValue:

@@ -67,7 +67,7 @@ func TestAppendHasTheKeysOfTheContractInItsOrderThenNetcheckersOwn(t *testing.T)
 		`"network_probes":[{"URL":"http://netchecker-service:8081/api/v1/ping","ConnectionResult":1,"HTTPCode":200,"Total":2,` +
 		`"ContentTransfer":0,"TCPConnection":0,"DNSLookup":1,"Connect":1,"ServerProcessing":0}]`
 	const telling = `,"namespace":"kube-system","network":"pod","addresses":["10.0.0.2","fd00::2"],"pod_uid":"2a9a1c6e-95f5-4cb4-a4f5-0f6a8f2f9d11",` +
-		`"boot_id":"00c0ffee00c0ffee","clock_ms":90005,"understands":{"checks":"","mesh":"17"},"delivery":{"lookup_ms":1000,"lookup_error":"no such host"}`
+		`"boot_id":"00c0ffee00c0ffee","clock_ms":90005,"understands":{"checks":"","mesh":"17"},"delivery":{"lookup_ms":1000,"lookup_error":"no such host"},` + disruption + "," + mesh
 	r := originalReport()
 	if got, want := string(report.Append(nil, &r, 3)), original+`,"zero_extender":[0,0,0]}`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -87,25 +87,70 @@ func tellingRecord() report.Record {
 	r.Clock = 90*time.Second + 5*time.Millisecond
 	r.Understands = map[string]string{"mesh": "17", "checks": ""}
 	r.Delivery = report.Delivery{Lookup: time.Second, LookupError: "no such host"}
+	full := fullDisruption()
+	full.Sealed = nil
+	known := fullMesh()
+	r.Mesh = &known
+	r.Disruption, r.Booted = &full, time.Date(2017, 11, 30, 14, 52, 49, 5_000_000, time.UTC)
 	return r
 }
 
-func TestWhatIsBetweenAgentAndServerIsNeitherStoredNorShown(t *testing.T) {
+// disruption is what tellingRecord's is written as.
+const disruption = `"disruption":{"as_of_ms":90000,"open":[` +
+	`{"id":3,"backend":"kube-api","connection":"new","level":"Error","message":"connection refused","from_ms":80000},` +
+	`{"id":4,"backend":"kube-api","connection":"reused","level":"Error","message":"flapping","from_ms":20000,"changes":12,"failed_ms":7000}],` +
+	`"refused":[{"backend":"metadata","reason":"it leads to 169.254.169.254"}],"dropped":5}`
+
+func TestWhatIsBetweenAgentAndServerIsNotShownAndIsStoredApart(t *testing.T) {
 	full, telling := fullRecord(), tellingRecord()
-	// The pod's UID is for the servers, which tell by it whose the record is.
-	const between = `,"pod_uid":"2a9a1c6e-95f5-4cb4-a4f5-0f6a8f2f9d11"`
+	telling.Delivery.Via = report.ViaNode
+	// The pod's UID is for the servers, which tell by it whose the record is. It is no
+	// secret, and also where those of other releases may show it.
+	const uid = `"pod_uid":"2a9a1c6e-95f5-4cb4-a4f5-0f6a8f2f9d11"`
 	const delivery = `,"delivery":{"lookup_ms":1000,"lookup_error":"no such host"}}`
+	const life = `{` + uid + `,"boot_id":"00c0ffee00c0ffee","via":"node",` + disruption + `,` + mesh + `,"booted":"2017-11-30T14:52:49.005Z"}`
 	old := strings.TrimSuffix(string(report.AppendRecord(nil, &full)), "}")
-	if got, want := string(report.AppendRecord(nil, &telling)), old+between+delivery; got != want {
+	if got, want := string(report.AppendRecord(nil, &telling)), old+","+uid+delivery; got != want {
 		t.Errorf("stored as %s\nwant %s", got, want)
+	}
+	if got, want := string(report.AppendLife([]byte("before "), &telling)), "before "+life; got != want {
+		t.Errorf("apart from that %s\nwant %s", got, want)
 	}
 	if got, want := string(report.AppendShown(nil, &telling)), old+delivery; got != want {
 		t.Errorf("shown as %s\nwant %s", got, want)
 	}
-	back, err := report.DecodeRecord([]byte(old + between + delivery))
-	telling.BootID, telling.Clock, telling.Understands = "", 0, nil
-	if err != nil || !reflect.DeepEqual(back, telling) {
-		t.Errorf("read back: %v, got %#v\nwant %#v", err, back, telling)
+	telling.Clock, telling.Understands = 0, nil
+	if back := readBack(t, old+","+uid+delivery, life); !reflect.DeepEqual(back, telling) {
+		t.Errorf("read back: %#v\nwant %#v", back, telling)
+	}
+	for _, r := range []report.Record{full, {}} {
+		if got := string(report.AppendLife(nil, &r)); got != "{}" {
+			t.Errorf("of what has none of that %s is stored", got)
+		}
+	}
+}
+
+// readBack reads a record and the life beside it.
+func readBack(t *testing.T, stored, life string) report.Record {
+	t.Helper()
+	r, err := report.DecodeRecord([]byte(stored))
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside, err := report.DecodeLife([]byte(life))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Join(&beside)
+	return r
+}
+
+// Neither of a record's two values is taken for the other.
+func TestARecordAndItsLifeAreReadApart(t *testing.T) {
+	telling := tellingRecord()
+	stored, life := string(report.AppendRecord(nil, &telling)), string(report.AppendLife(nil, &telling))
+	if got := readBack(t, life, stored); !reflect.DeepEqual(got, report.Record{Report: report.Report{UID: telling.UID}}) {
+		t.Errorf("each read as the other, they are %#v", got)
 	}
 }
 

@@ -8,14 +8,19 @@ type rendering uint8
 const (
 	// wire is how agents and servers send it to each other.
 	wire rendering = 1 << iota
-	// stored is how the server keeps it.
+	// stored is how the server keeps what anybody may see: servers of other releases
+	// show what they find.
 	stored
+	// hidden is how it keeps the rest, apart from that.
+	hidden
 	// shown is how the API shows it to readers.
 	shown
 	// optional says that it is left out where it is empty.
 	optional
 
 	always = wire | stored | shown
+	// between is where what is told between agents and servers alone is written.
+	between = wire | hidden
 )
 
 // field is all that is said of one key of an object: reading and writing follow
@@ -36,6 +41,12 @@ type field struct {
 // counted.
 type padding int
 
+// maybeTime is a time that may not be there, which is the zero time.
+type maybeTime time.Time
+
+// flag is a truth, written as 1 or 0.
+type flag bool
+
 // rawObject is a JSON object as it was written.
 type rawObject []byte
 
@@ -45,7 +56,7 @@ type rawValue []byte
 // fieldsOf is the table of a report, with what the server and the sender add to
 // it. ips alone has two rows: agents write it before network_probes, and the
 // original server after.
-func fieldsOf(r *Report, updated *time.Time, zeros *padding) [19]field {
+func fieldsOf(r *Report, updated, booted *time.Time, zeros *padding) [23]field {
 	return [...]field{
 		{"report_interval", always, &r.ReportInterval},
 		{"nodename", always, &r.NodeName},
@@ -60,11 +71,15 @@ func fieldsOf(r *Report, updated *time.Time, zeros *padding) [19]field {
 		{"namespace", always | optional, &r.Namespace},
 		{"network", always | optional, (*string)(&r.Network)},
 		{"addresses", always | optional, &r.Addresses},
-		{"pod_uid", wire | stored | optional, &r.UID},
-		{"boot_id", wire | optional, &r.BootID},
+		{"pod_uid", between | stored | optional, &r.UID},
+		{"boot_id", between | optional, &r.BootID},
 		{"clock_ms", wire | optional, &r.Clock},
 		{"understands", wire | optional, &r.Understands},
 		{"delivery", always | optional, &r.Delivery},
+		{"via", hidden | optional, (*string)(&r.Delivery.Via)},
+		{"disruption", between | optional, &r.Disruption},
+		{"mesh", between | optional, &r.Mesh},
+		{"booted", hidden | optional, (*maybeTime)(booted)},
 		{"zero_extender", wire, zeros},
 	}
 }
@@ -90,7 +105,7 @@ func (p *ProbeResult) fields() [9]field {
 	}
 }
 
-func (m *Message) fields() [8]field {
+func (m *Message) fields() [9]field {
 	return [...]field{
 		{"podname", wire, &m.PodName},
 		{"nodename", wire | optional, &m.NodeName},
@@ -99,6 +114,7 @@ func (m *Message) fields() [8]field {
 		{"boot_id", wire, &m.BootID},
 		{"clock_ms", wire, &m.Clock},
 		{"number", wire, &m.Number},
+		{"via", wire | optional, (*string)(&m.Via)},
 		{"body", wire, (*rawObject)(&m.Body)},
 	}
 }

@@ -18,6 +18,7 @@ func FuzzDecode(f *testing.F) {
 	for _, body := range []string{
 		original,
 		string(report.AppendRecord(nil, &full)),
+		string(report.AppendLife(nil, &full)),
 		string(report.Append(nil, &full.Report, 70)),
 		`{"NODENAME":"\ud83d\ude00\ud800","ipſ":{"a":null,"b":[null,"\/"]},"network_probes":[null,{"url":null}]}`,
 		`{"uptime":18446744073709551615,"report_interval":-9223372036854775808,"hostdate":"2017-11-30T14:54:19.123456789+05:45"}`,
@@ -25,6 +26,8 @@ func FuzzDecode(f *testing.F) {
 		"{\"podname\":\"\xff\xe2\x82\"}",
 		`{"uptime":1,"uptime":null,"ips":{"a":[]},"IPS":{"b":[]}}`,
 		`{"Underſtands":{"a":null},"delivery":{"lookup_ms":0,"other":[]},"clock_ms":3153600000000}`,
+		`{"clock_ms":9,"boot_id":"00c0ffee00c0ffee","disruption":{"As_of_ms":9,"open":[null,{"id":1,"backend":"a","level":"Info"}],"refused":[]}}`,
+		`{"clock_ms":9,"boot_id":"00c0ffee00c0ffee","mesh":{"As_of_ms":9,"sessions":[[1,2,0,1]],"heard":[null],"shared":[{"kind":"ntp"},{"kind":"dns"}]}}`,
 		`{"a":` + strings.Repeat("[", 40),
 		`{"ips":{` + entries(1100) + `}}`,
 		`{} `, `null`, ``, `{"a"`, `{"hostdate":"2017`, `{"uptime":-}`,
@@ -61,19 +64,24 @@ func accepted(t *testing.T, body []byte, err error) bool {
 	return true
 }
 
-// FuzzDecodeRecord holds that no record makes DecodeRecord panic, and that what
-// it accepts is the same once stored and read again.
+// FuzzDecodeRecord holds that no record and no life makes its decoder panic, and that
+// what they accept is the same once stored and read again.
 func FuzzDecodeRecord(f *testing.F) {
 	full, zero := tellingRecord(), report.Record{}
-	f.Add(report.AppendRecord(nil, &full))
-	f.Add(report.AppendRecord(nil, &zero))
-	f.Add([]byte(`{"last_updated":"0000-01-01T00:00:00-23:59","LAST_UPDATED":null}`))
-	f.Fuzz(func(t *testing.T, stored []byte) {
+	for _, r := range []report.Record{full, zero} {
+		f.Add(report.AppendRecord(nil, &r), report.AppendLife(nil, &r))
+	}
+	f.Add([]byte(`{"last_updated":"0000-01-01T00:00:00-23:59","LAST_UPDATED":null}`), []byte(`{"Booted":null,"via":"\ud800","mesh":{"as_of_ms":0}}`))
+	f.Fuzz(func(t *testing.T, stored, life []byte) {
 		r, err := report.DecodeRecord(stored)
 		if !json.Valid(stored) && err == nil {
 			t.Fatalf("accepted what is no JSON: %q", stored)
 		}
-		if err == nil && r.Validate() == nil {
+		beside, errLife := report.DecodeLife(life)
+		if !json.Valid(life) && errLife == nil {
+			t.Fatalf("accepted what is no JSON: %q", life)
+		}
+		if r.Join(&beside); err == nil && r.Validate() == nil {
 			survives(t, r)
 		}
 	})
@@ -136,18 +144,66 @@ func survives(t *testing.T, r report.Record) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored := report.AppendRecord(nil, &r)
-	if !json.Valid(stored) {
-		t.Fatalf("%q is no JSON", stored)
+	stored, life := report.AppendRecord(nil, &r), report.AppendLife(nil, &r)
+	if !json.Valid(stored) || !json.Valid(life) {
+		t.Fatalf("%q or %q is no JSON", stored, life)
 	}
-	back, err := report.DecodeRecord(stored)
-	if err != nil {
-		t.Fatal(err)
+	back := readBack(t, string(stored), string(life))
+	relayed := report.Record{Report: sent, LastUpdated: r.LastUpdated, Booted: r.Booted}
+	relayed.Delivery.Via = r.Delivery.Via
+	for what, r := range map[string]*report.Record{"read": &back, "sent on": &relayed} {
+		if again := report.AppendRecord(nil, r); !bytes.Equal(again, stored) {
+			t.Errorf("stored  %s\nbut %s as %s", stored, what, again)
+		}
+		if again := report.AppendLife(nil, r); !bytes.Equal(again, life) {
+			t.Errorf("life    %s\nbut %s as %s", life, what, again)
+		}
 	}
-	if again := report.AppendRecord(nil, &back); !bytes.Equal(again, stored) {
-		t.Errorf("stored  %s\nthen as %s", stored, again)
-	}
-	if again := report.AppendRecord(nil, &report.Record{Report: sent, LastUpdated: r.LastUpdated}); !bytes.Equal(again, stored) {
-		t.Errorf("stored  %s\nbut sent on as %s", stored, again)
-	}
+}
+
+// FuzzDecodeDisruption holds that no bytes make DecodeDisruption panic, that what it
+// accepts is JSON and means what encoding/json reads in it, and can be sent on.
+func FuzzDecodeDisruption(f *testing.F) {
+	full := fullDisruption()
+	f.Add(report.AppendDisruption(nil, &full))
+	f.Add([]byte(`{"as_of_ms":1,"SEALED":[{"id":1,"backend":"a","connection":"new","level":"Warning","message":"\ud800"}],"dropped":null}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := report.DecodeDisruption(data)
+		if !accepted(t, data, err) {
+			return
+		}
+		var p plainDisruption
+		err = json.Unmarshal(data, &p)
+		plain, plainErr := p.disruption()
+		if !repeats(data) && (err != nil || plainErr != nil || !reflect.DeepEqual(&d, plain)) {
+			t.Errorf("%q:\ngot  %#v\nwant %#v, %v, %v", data, d, plain, err, plainErr)
+		}
+		if back, err := report.DecodeDisruption(report.AppendDisruption(nil, &d)); err != nil || !reflect.DeepEqual(back, d) {
+			t.Errorf("sent %#v\nread %#v, %v", d, back, err)
+		}
+	})
+}
+
+// FuzzDecodeMesh holds that no bytes make DecodeMesh panic, that what it accepts is JSON
+// and means what encoding/json reads in it, and can be sent on.
+func FuzzDecodeMesh(f *testing.F) {
+	full := fullMesh()
+	f.Add(report.AppendMesh(nil, &full))
+	f.Add([]byte(`{"as_of_ms":1,"SESSIONS":[[1,2,-0],[2,2,0,0,0,1,1,` + strings.Repeat("0,", 40) + `0]],"summed":[[]],"heard":[null,{"six":1}],"shared":null}`))
+	f.Add([]byte(`{"sessions":[[1,1,2]]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := report.DecodeMesh(data)
+		if !accepted(t, data, err) {
+			return
+		}
+		var p plainMesh
+		err = json.Unmarshal(data, &p)
+		plain, plainErr := p.mesh()
+		if !repeats(data) && (err != nil || plainErr != nil || !reflect.DeepEqual(&m, plain)) {
+			t.Errorf("%q:\ngot  %#v\nwant %#v, %v, %v", data, m, plain, err, plainErr)
+		}
+		if back, err := report.DecodeMesh(report.AppendMesh(nil, &m)); err != nil || !reflect.DeepEqual(back, m) {
+			t.Errorf("sent %#v\nread %#v, %v", m, back, err)
+		}
+	})
 }

@@ -19,9 +19,23 @@ type Message struct {
 	Clock time.Duration
 	// Number counts the sender's messages since its BootID, from 1.
 	Number uint64
+	// Via is the way that it took.
+	Via Via
 	// Body is a JSON object of at most MaxBody bytes, as it was written.
 	Body []byte
 }
+
+// Via is a way to the server.
+type Via string
+
+const (
+	// ViaService is the usual one, by the Service's address.
+	ViaService Via = ""
+	// ViaServer is by the address of one of the servers.
+	ViaServer Via = "server"
+	// ViaNode is by the Service's port of a node that a server is on.
+	ViaNode Via = "node"
+)
 
 // AppendMessage appends m as an agent posts it. Its body has to be a JSON object.
 func AppendMessage(dst []byte, m *Message) []byte {

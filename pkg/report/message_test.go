@@ -150,6 +150,7 @@ func TestValidateSaysWhichFieldOfAMessageIsWrong(t *testing.T) {
 		`boot_id: is not what it should be: 16 lower-case hexadecimal digits`:             func(m *report.Message) { m.BootID = "7" },
 		`clock_ms: is -1; it should be a whole number from 0 to 3153600000000`:            func(m *report.Message) { m.Clock = -time.Millisecond },
 		`number: is missing; it should be the message's number, from 1`:                   func(m *report.Message) { m.Number = 0 },
+		`via: is "bus"; it should be "server" or "node", or be left out`:                  func(m *report.Message) { m.Via = "bus" },
 		`body: is missing; it should be a JSON object`:                                    func(m *report.Message) { m.Body = nil },
 		`body: has 16385 bytes; it should have at most 16384`:                             func(m *report.Message) { m.Body = []byte(objectOf(report.MaxBody + 1)) },
 	} {

@@ -19,6 +19,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -66,8 +67,7 @@ type Report struct {
 	// where the manifest does not tell it.
 	UID string
 	// BootID is 16 hexadecimal digits that the agent drew at random as it started. It
-	// is for the server that takes the report in, neither stored with it nor shown to
-	// anybody: it is also a secret between agents.
+	// is shown to nobody: it is also a secret between agents.
 	BootID string
 	// Clock is what the agent's monotonic clock shows as the report is sent: the time
 	// since it drew its BootID. On the wire it is in whole milliseconds.
@@ -78,6 +78,12 @@ type Report struct {
 	Understands map[string]string
 	// Delivery is how this report found its way.
 	Delivery Delivery
+	// Disruption is what the agent knows of the backends that it samples, nil where it
+	// samples none. It has no sealed intervals: those go in messages.
+	Disruption *Disruption
+	// Mesh is what the agent knows of the paths to its peers, nil of one that does not
+	// mesh.
+	Mesh *Mesh
 }
 
 // Delivery is what the sending of a report itself met with.
@@ -88,6 +94,9 @@ type Delivery struct {
 	// LookupError is why that failed; empty where it went well. The report was sent
 	// to the last address known then.
 	LookupError string
+	// Via is the way that it took. A report takes the usual one; what is kept of a message
+	// as a record may have taken another. It is not on the wire.
+	Via Via
 }
 
 // ProbeResult is the outcome of one HTTP probe. Its times are in milliseconds
@@ -112,6 +121,16 @@ type Record struct {
 	// LastUpdated is the server's wall clock when it took the report in. It is
 	// told to readers and never used to judge how old a report is.
 	LastUpdated time.Time
+	// Booted is what the wall clock of the server that took the report in showed as
+	// the agent's clock showed zero; the times of its Disruption are to be added to
+	// it. Zero where there is none.
+	Booted time.Time
+}
+
+// Join adds life, which DecodeLife read, to r, which DecodeRecord did.
+func (r *Record) Join(life *Record) {
+	r.BootID, r.Booted, r.Delivery.Via = life.BootID, life.Booted, life.Delivery.Via
+	r.Disruption, r.Mesh = life.Disruption, life.Mesh
 }
 
 // FieldError is a report that can't be accepted: which field, and why.
@@ -123,3 +142,13 @@ type FieldError struct {
 }
 
 func (e *FieldError) Error() string { return fmt.Sprintf("%s: %s", e.Field, e.Reason) }
+
+// Within says of a FieldError that its field is in another one; other errors stay as
+// they are.
+func Within(field string, err error) error {
+	var wrong *FieldError
+	if !errors.As(err, &wrong) || wrong.Field == field {
+		return err
+	}
+	return &FieldError{Field: field + "." + wrong.Field, Reason: wrong.Reason}
+}

@@ -38,7 +38,43 @@ func (r *Report) Validate() error {
 		checkDuration("clock_ms", r.Clock),
 		checkUnderstands(r.Understands),
 		checkDuration("delivery.lookup_ms", r.Delivery.Lookup),
+		r.checkDisruption(),
+		r.checkMesh(),
 	)
+}
+
+func (r *Report) checkDisruption() error {
+	d := r.Disruption
+	if d == nil {
+		return nil
+	}
+	if len(d.Sealed) > 0 {
+		return refuse("disruption.sealed", "should be sent in a message of the kind %s", IntervalsKind)
+	}
+	return cmp.Or(
+		checkGiven("boot_id", r.BootID != "", "what the agent drew as it started"),
+		d.check("disruption."),
+		checkAsOf("disruption", d.AsOf, r.Clock),
+	)
+}
+
+func (r *Report) checkMesh() error {
+	m := r.Mesh
+	if m == nil {
+		return nil
+	}
+	return cmp.Or(
+		checkGiven("boot_id", r.BootID != "", "what the agent drew as it started"),
+		m.check("mesh."),
+		checkAsOf("mesh", m.AsOf, r.Clock),
+	)
+}
+
+func checkAsOf(of string, asOf, clock time.Duration) error {
+	if asOf > clock {
+		return refuse(of+".as_of_ms", "is %d; it should be at most clock_ms, which is %d", asOf.Milliseconds(), clock.Milliseconds())
+	}
+	return nil
 }
 
 // Validate says whether the fields of a decoded message make sense. The error is
@@ -53,9 +89,17 @@ func (m *Message) Validate() error {
 		checkBootID(m.BootID),
 		checkDuration("clock_ms", m.Clock),
 		checkGiven("number", m.Number != 0, "the message's number, from 1"),
+		checkVia(m.Via),
 		checkGiven("body", len(m.Body) != 0, "a JSON object"),
 		checkBody(len(m.Body)),
 	)
+}
+
+func checkVia(v Via) error {
+	if v != ViaService && v != ViaServer && v != ViaNode {
+		return refuse("via", "is %q; it should be %q or %q, or be left out", cut(string(v)), ViaServer, ViaNode)
+	}
+	return nil
 }
 
 // check says whether the news make sense.

@@ -16,6 +16,8 @@ func (d *decoder) value(to any) (err error) {
 		*to, err = d.readString()
 	case *time.Time:
 		*to, err = d.readTime()
+	case *maybeTime:
+		*(*time.Time)(to), err = d.readTime()
 	case *time.Duration:
 		*to, err = d.readMillis()
 	case *[]string:
@@ -30,6 +32,24 @@ func (d *decoder) value(to any) (err error) {
 		*to, err = d.readDelivery()
 	case *[]News:
 		*to, err = d.readNews()
+	case **Disruption:
+		*to, err = d.readDisruption()
+	case *openIntervals:
+		*to, err = d.readIntervals(MaxOpen)
+	case *sealedIntervals:
+		*to, err = d.readIntervals(MaxSealed)
+	case *[]Refusal:
+		*to, err = d.readRefusals()
+	case **Mesh:
+		*to, err = d.readMesh()
+	case *Sessions:
+		*to, err = d.readSessions()
+	case *[]Heard:
+		*to, err = readObjects(d, MaxHeard, (*Heard).table)
+	case *[]Shared:
+		*to, err = d.readShared()
+	case *flag:
+		*to, err = d.readFlag()
 	case *rawObject:
 		*to, err = d.readBody()
 	case *rawValue:
@@ -54,6 +74,14 @@ func (d *decoder) readUint() (uint64, error) {
 		return 0, nil
 	}
 	return d.uint64()
+}
+
+func (d *decoder) readFlag() (flag, error) {
+	if d.null() {
+		return false, nil
+	}
+	n, err := d.whole(0, 1)
+	return n == 1, err
 }
 
 func (d *decoder) readMillis() (time.Duration, error) {

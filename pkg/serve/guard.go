@@ -29,7 +29,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer g.leave()
 	answer := Remember(w)
 	defer g.recover(answer, r)
-	if g.keepAlive.exceeded() {
+	if g.keepAlive.exceeded(r) {
 		w.Header().Set("Connection", "close")
 	}
 	g.next.ServeHTTP(answer, r)

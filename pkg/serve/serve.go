@@ -56,6 +56,9 @@ type Config struct {
 	// clients to close them (Connection: close), which then make a new one for their
 	// next request. Default: no limit.
 	KeptConns int
+	// Spare says of a request that its connection is to be kept beyond KeptConns. At
+	// most 256 are. Default: none.
+	Spare func(*http.Request) bool
 	// DrainTimeout is for the requests under way when the context ends. Those
 	// that take longer are cut; a negative one cuts all at once. Default: 10 s.
 	DrainTimeout time.Duration
@@ -91,7 +94,7 @@ type Server struct {
 // New makes a server that is not listening yet.
 func New(c Config) *Server {
 	c = c.withDefaults()
-	keepAlive := &keepAliveLimit{most: int64(c.KeptConns)}
+	keepAlive := &keepAliveLimit{most: int64(c.KeptConns), spare: c.Spare, spared: map[net.Conn]struct{}{}}
 	return &Server{
 		config:    c,
 		unused:    newUnusedConns(),
@@ -170,8 +173,9 @@ func (s *Server) httpServer(base context.Context) *http.Server {
 		ErrorLog:          log.New(noise, "", 0),
 		ConnState: func(conn net.Conn, state http.ConnState) {
 			s.unused.note(conn, state)
-			s.keepAlive.note(state)
+			s.keepAlive.note(conn, state)
 		},
+		ConnContext: s.keepAlive.remember,
 		BaseContext: func(net.Listener) context.Context { return base },
 	}
 }

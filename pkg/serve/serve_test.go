@@ -278,6 +278,49 @@ func wantKept(t *testing.T, conn net.Conn) {
 	}
 }
 
+func TestConnectionsThatAreSparedAreKeptBeyondTheLimitUpToABound(t *testing.T) {
+	s := start(t, Config{Name: "API", Handler: ok, KeptConns: 1, Spare: func(r *http.Request) bool { return r.Header.Get("Keep") != "" }})
+	dial(t, s.Addr().String()) // says nothing, and counts
+	var spared []net.Conn
+	for range mostSpared {
+		conn := dial(t, s.Addr().String())
+		if !askedKept(t, conn, "Keep: me\r\n") {
+			t.Fatalf("after %d others one was closed that asked to be kept", len(spared))
+		}
+		spared = append(spared, conn)
+	}
+	if askedKept(t, dial(t, s.Addr().String()), "Keep: me\r\n") {
+		t.Errorf("%d were kept, and one more", mostSpared)
+	}
+	if !askedKept(t, spared[0], "Keep: me\r\n") {
+		t.Error("one that was kept was closed later")
+	}
+	if askedKept(t, spared[1], "") {
+		t.Error("one was kept that did not ask for it any more")
+	}
+	for end := time.Now().Add(10 * time.Second); !askedKept(t, dial(t, s.Addr().String()), "Keep: me\r\n"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("there is room again, and nobody else is kept")
+		}
+	}
+}
+
+// askedKept sends a request with that header over conn, and says whether the answer
+// lets it be kept.
+func askedKept(t *testing.T, conn net.Conn, header string) bool {
+	t.Helper()
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n"+header+"\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	return !resp.Close
+}
+
 func dial(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)

@@ -25,9 +25,10 @@ type Taker interface {
 	// Accept takes the report of that pod. The reply is what to answer, as JSON; empty
 	// where there is nothing to say.
 	Accept(ctx context.Context, pod string, body []byte) (reply []byte, err error)
-	// AcceptMessage takes what that pod sends beside its report. The error is an
-	// *intake.UnknownKindError where there are no messages of the kind.
-	AcceptMessage(ctx context.Context, pod, kind string, body []byte) error
+	// AcceptMessage takes what that pod sends beside its report, and read returns, whose
+	// error it passes on. The error is an *intake.UnknownKindError where there are no
+	// messages of the kind.
+	AcceptMessage(ctx context.Context, pod, kind string, read func() ([]byte, error)) error
 }
 
 // Snapshots gives the newest Snapshot, never nil.
@@ -44,6 +45,9 @@ type Observer interface {
 type Config struct {
 	Taker     Taker
 	Snapshots Snapshots
+	History   History
+	Backends  Backends
+	Paths     Paths
 	Observer  Observer
 	// StaleAfter is how old the list of pods may be before answers say so.
 	StaleAfter time.Duration
@@ -54,6 +58,8 @@ type Config struct {
 	// Unavailable says of a Taker's error that it passes, so that the agent should
 	// send again.
 	Unavailable func(error) bool
+	// Now is the wall clock.
+	Now func() time.Time
 	// Health serves /healthz, Ready /readyz and what is below it, Metrics /metrics.
 	Health, Ready, Metrics http.Handler
 }
@@ -66,6 +72,9 @@ type server struct {
 	answers answerer
 	// bodies is the memory that large bodies may take, in bytes.
 	bodies *semaphore.Weighted
+	// turns has room for the questions about the history that are being answered.
+	turns  chan struct{}
+	tables tables
 }
 
 // New returns the handler of everything that the server serves.
@@ -76,6 +85,8 @@ func newServer(cfg Config) *server {
 		Config:  cfg,
 		answers: answerer{staleAfter: cfg.StaleAfter},
 		bodies:  semaphore.NewWeighted(max(bodiesInFlight, roomFor(cfg.MaxBody))),
+		turns:   make(chan struct{}, atOnce),
+		tables:  newTables(),
 	}
 }
 
@@ -86,6 +97,10 @@ const indexText = `netchecker: is the network between the nodes all right?
   GET  /api/v1/agents/{pod}          that of one agent
   POST /api/v1/agents/{pod}          take a report in
   POST /api/v1/agents/{pod}/{kind}   take a message in that is no report
+  GET  /api/v1/disruption            how long backends were disrupted; ?from=-1h&to=
+  GET  /api/v1/intervals             when, for whom, and why
+  GET  /api/v1/synthetic_tests       were they available in a stretch of time; ?from=-1h&format=junit
+  GET  /api/v1/mesh                  the paths between nodes, or zones; ?by=node or zone, ?node=NAME
   GET  /api/v1/ping                  200, empty
   GET  /metrics                      for Prometheus
   GET  /healthz  /readyz             add ?verbose to see each check

@@ -16,7 +16,9 @@ import (
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/intake"
+	"github.com/netchecker/netchecker/server/intervals"
 	"github.com/netchecker/netchecker/server/judge"
+	"github.com/netchecker/netchecker/server/paths"
 	"github.com/netchecker/netchecker/test/testmain"
 )
 
@@ -33,10 +35,18 @@ type cluster struct {
 	asOf     time.Time
 	err      error
 	requests []string
+	history  *intervals.History
+	paths    *paths.Paths
+	left     map[string]time.Time // name servers, and when they were there last
+	declared []intervals.Declared
+	refused  []Refusal
 }
 
 func newCluster(keys ...fleet.Key) *cluster {
 	c := &cluster{records: map[fleet.Key]*fleet.Record{}, asOf: time.Now(), list: &fleet.List{Source: "a made-up list"}}
+	c.history = intervals.New(func() time.Time { return noon })
+	left := func(target string) (time.Time, bool) { since, left := c.left[target]; return since, left }
+	c.paths = paths.New(paths.Config{Left: left, Now: func() time.Time { return noon }})
 	for _, k := range keys {
 		c.list.Agents = append(c.list.Agents, fleet.Agent{Key: k, Node: "n1", FirstSeen: c.asOf.Add(-time.Hour)})
 	}
@@ -44,15 +54,22 @@ func newCluster(keys ...fleet.Key) *cluster {
 	return c
 }
 
-func (c *cluster) Put(_ context.Context, key fleet.Key, value []byte, _ time.Duration) (int64, error) {
+func (c *cluster) Put(_ context.Context, key fleet.Key, record, life []byte, _ time.Duration) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
 		return 0, c.err
 	}
-	decoded, err := report.DecodeRecord(value)
+	decoded, err := report.DecodeRecord(record)
 	if err != nil {
 		return 0, err
+	}
+	if len(life) > 0 {
+		beside, err := report.DecodeLife(life)
+		if err != nil {
+			return 0, err
+		}
+		decoded.Join(&beside)
 	}
 	rec := &fleet.Record{Key: key, Record: decoded, Learned: time.Now(), Revision: int64(len(c.records) + 1)}
 	c.records[key] = rec
@@ -83,10 +100,12 @@ func (c *cluster) Freshness() fleet.Freshness {
 	}
 	return fleet.Freshness{AsOf: time.Now(), Since: c.asOf.Add(-time.Hour), Unbroken: c.asOf.Add(-time.Hour)}
 }
-func (c *cluster) Changed() <-chan struct{} { return nil }
-func (c *cluster) Trouble() string          { return "" }
-func (c *cluster) List() *fleet.List        { return c.list }
-func (c *cluster) AsOf() time.Time          { return time.Now() }
+func (c *cluster) Declared() []intervals.Declared { return c.declared }
+func (c *cluster) Refused() []Refusal             { return c.refused }
+func (c *cluster) Changed() <-chan struct{}       { return nil }
+func (c *cluster) Trouble() string                { return "" }
+func (c *cluster) List() *fleet.List              { return c.list }
+func (c *cluster) AsOf() time.Time                { return time.Now() }
 func (c *cluster) Request(route string, code int, _ time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,6 +121,9 @@ func (f fresh) Snapshot() *judge.Snapshot {
 
 const maxBody = 64 << 10
 
+// noon is when these tests ask.
+var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
 // serve runs the API on a real socket and returns its URL.
 func (c *cluster) serve(t *testing.T) string {
 	t.Helper()
@@ -114,7 +136,8 @@ func (c *cluster) serveWith(t *testing.T, taker Taker) string {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, what+r.URL.Path) })
 	}
 	h := New(Config{
-		Taker: taker, Snapshots: fresh{c}, Observer: c, StaleAfter: time.Minute,
+		Taker: taker, Snapshots: fresh{c}, History: c.history, Backends: c, Paths: c.paths, Observer: c, StaleAfter: time.Minute,
+		Now:     func() time.Time { return noon },
 		MaxBody: maxBody, BodyWithin: 300 * time.Millisecond,
 		Unavailable: func(err error) bool { return errors.Is(err, errAway) },
 		Health:      tell("health "), Ready: tell("ready "), Metrics: tell("metrics "),

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +31,65 @@ func TestOpenAPIDescribesExactlyTheRoutes(t *testing.T) {
 	}
 	slices.Sort(described)
 	slices.Sort(served)
+	served = slices.Compact(served) // two paths may be described as one
 	if !slices.Equal(described, served) {
 		t.Errorf("openapi.yaml describes\n%s\nserved is\n%s", strings.Join(described, "\n"), strings.Join(served, "\n"))
 	}
+}
+
+func TestOpenAPIDescribesExactlyWhatTheMeshAnswerHas(t *testing.T) {
+	type schema struct {
+		Required   []string          `json:"required"`
+		Properties map[string]schema `json:"properties"`
+		Items      *schema           `json:"items"`
+	}
+	var doc struct {
+		Components struct {
+			Schemas map[string]schema `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := yaml.Unmarshal(openapi, &doc); err != nil {
+		t.Fatal(err)
+	}
+	all := doc.Components.Schemas
+	for name, row := range map[string]struct {
+		schema schema
+		is     any
+	}{
+		"Mesh":                   {all["Mesh"], meshAnswer{}},
+		"Mesh.heard":             {*all["Mesh"].Properties["heard"].Items, meshHeard{}},
+		"MeshCell":               {all["MeshCell"], meshCell{}},
+		"MeshCell.round_trip_ms": {all["MeshCell"].Properties["round_trip_ms"], spread{}},
+		"MeshCell.tcp":           {all["MeshCell"].Properties["tcp"], meshTCP{}},
+		"MeshCell.size":          {all["MeshCell"].Properties["size"], meshSize{}},
+		"MeshShared":             {all["MeshShared"], meshShared{}},
+		"MeshAgent":              {all["MeshAgent"], meshAgent{}},
+	} {
+		var properties []string
+		for p := range row.schema.Properties {
+			properties = append(properties, p)
+		}
+		has, always := fieldsOf(reflect.TypeOf(row.is))
+		if slices.Sort(properties); !slices.Equal(properties, has) {
+			t.Errorf("%s: openapi.yaml describes %q, and there are %q", name, properties, has)
+		}
+		if slices.Sort(row.schema.Required); !slices.Equal(row.schema.Required, always) {
+			t.Errorf("%s: openapi.yaml says that there are always %q, and that are %q", name, row.schema.Required, always)
+		}
+	}
+}
+
+// fieldsOf are the keys of a struct's fields in JSON, and those that are never left out,
+// in order.
+func fieldsOf(of reflect.Type) (all, always []string) {
+	for i := range of.NumField() {
+		key, options, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+		all = append(all, key)
+		if options != "omitempty" {
+			always = append(always, key)
+		}
+	}
+	slices.Sort(all)
+	slices.Sort(always)
+	return all, always
 }

@@ -47,7 +47,7 @@ func TestAgentsOfThousandsIsOneObject(t *testing.T) {
 	}
 	c := newCluster(keys...)
 	for _, k := range keys {
-		if _, err := c.Put(t.Context(), k, fmt.Appendf(nil, `{"podname":%q,"report_interval":15}`, k.Name), 0); err != nil {
+		if _, err := c.Put(t.Context(), k, fmt.Appendf(nil, `{"podname":%q,"report_interval":15}`, k.Name), nil, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

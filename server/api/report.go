@@ -15,6 +15,8 @@ import (
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/intake"
+	"github.com/netchecker/netchecker/server/intervals"
+	"github.com/netchecker/netchecker/server/paths"
 )
 
 // The original server's text before what is wrong with a report.
@@ -25,9 +27,10 @@ const podnameRule = "should be the name of a pod, a DNS-1123 subdomain"
 // maxMessage bounds what an agent sends beside its report, in bytes.
 const maxMessage = 32 << 10
 
-// retryAfter is how many seconds an agent should wait before it sends again what
-// could not be taken.
-const retryAfter = 2
+// retryAfter is how many seconds an agent should wait before it sends again what could not
+// be taken, and updateAfter that of an update: its next one says more, and agents send no two
+// within a shorter time.
+const retryAfter, updateAfter = 2, 5
 
 // refusal is a request that is not even looked into.
 type refusal struct {
@@ -39,19 +42,26 @@ func (e *refusal) Error() string { return e.text }
 
 // report takes a report in.
 func (s *server) report(w http.ResponseWriter, r *http.Request) {
-	s.take(w, r, s.MaxBody, s.Taker.Accept)
+	s.take(w, r, s.MaxBody, func(ctx context.Context, pod string, read func() ([]byte, error)) ([]byte, error) {
+		body, err := read()
+		if err != nil {
+			return nil, err
+		}
+		return s.Taker.Accept(ctx, pod, body)
+	})
 }
 
 // message takes in what an agent sends beside its report.
 func (s *server) message(w http.ResponseWriter, r *http.Request) {
 	kind := mux.Vars(r)["kind"]
-	s.take(w, r, min(maxMessage, s.MaxBody), func(ctx context.Context, pod string, body []byte) ([]byte, error) {
-		return nil, s.Taker.AcceptMessage(ctx, pod, kind, body)
+	s.take(w, r, min(maxMessage, s.MaxBody), func(ctx context.Context, pod string, read func() ([]byte, error)) ([]byte, error) {
+		return nil, s.Taker.AcceptMessage(ctx, pod, kind, read)
 	})
 }
 
-// accept is a method of the Taker.
-type accept func(ctx context.Context, pod string, body []byte) (reply []byte, err error)
+// accept hands a body that it reads to the Taker. What it read is the reader's again when it
+// returns.
+type accept func(ctx context.Context, pod string, read func() ([]byte, error)) (reply []byte, err error)
 
 // take hands a body of up to limit bytes over, and answers with what came of it.
 func (s *server) take(w http.ResponseWriter, r *http.Request, limit int64, accept accept) {
@@ -62,6 +72,7 @@ func (s *server) take(w http.ResponseWriter, r *http.Request, limit int64, accep
 	}
 	if len(reply) > 0 {
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(reply))) // else a large one is sent in chunks
 	}
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(reply)
@@ -81,10 +92,10 @@ func (s *server) handOver(w http.ResponseWriter, r *http.Request, limit int64, a
 	}
 	b := newBody(limit, s.bodies)
 	defer b.free()
-	if err := s.read(w, r, b); err != nil {
-		return nil, err
-	}
-	return accept(r.Context(), pod, b.buf)
+	return accept(r.Context(), pod, func() ([]byte, error) {
+		err := s.read(w, r, b)
+		return b.buf, err
+	})
 }
 
 // acceptable holds the headers against what a report has.
@@ -106,12 +117,20 @@ func acceptable(h http.Header) error {
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	code, text := s.statusOf(err)
 	if code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+		w.Header().Set("Retry-After", strconv.Itoa(pauseAfter(err)))
 	}
 	if glog.V(2) {
 		glog.Infof("What %s sent is refused with %d: %s", r.RemoteAddr, code, text)
 	}
 	plain(w, code, text)
+}
+
+// pauseAfter is how many seconds who is refused so should wait.
+func pauseAfter(err error) int {
+	if busy := (*paths.BusyError)(nil); errors.As(err, &busy) {
+		return updateAfter
+	}
+	return retryAfter
 }
 
 func (s *server) statusOf(err error) (code int, text string) {
@@ -122,6 +141,8 @@ func (s *server) statusOf(err error) (code int, text string) {
 		unlisted  *intake.UnlistedLimitError
 		unknown   *intake.UnknownKindError
 		notListed *intake.NotListedError
+		tooMany   *intervals.TooManyError
+		busy      *paths.BusyError
 	)
 	switch {
 	case errors.As(err, &field):
@@ -132,6 +153,10 @@ func (s *server) statusOf(err error) (code int, text string) {
 		return http.StatusConflict, ambiguous.Error()
 	case errors.As(err, &unlisted):
 		return http.StatusTooManyRequests, unlisted.Error()
+	case errors.As(err, &tooMany):
+		return http.StatusTooManyRequests, tooMany.Error()
+	case errors.As(err, &busy):
+		return http.StatusTooManyRequests, busy.Error()
 	case errors.As(err, &unknown):
 		return http.StatusNotFound, unknown.Error()
 	case errors.As(err, &notListed):

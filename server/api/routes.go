@@ -20,18 +20,26 @@ type route struct {
 }
 
 // routes is that table. Of the rows whose paths fit a request, those of the first
-// such path hold.
+// such path hold. The paths are tried one after another, by a regular expression each,
+// so those come first that are asked for most.
 func (s *server) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []route{
+		{"report", post, "/api/v1/agents/{name}", s.report},
+		{"agent", get, "/api/v1/agents/{name}", s.agent},
+		{"ping", get, "/api/v1/ping", ping},
+		{"connectivity_check", get, "/api/v1/connectivity_check", s.check},
+		{"message", post, "/api/v1/agents/{name}/{kind}", s.message},
 		{"index", get, "/", index},
 		{"agents", get, "/api/v1/agents/", s.agents},
 		{"agents", get, "/api/v1/agents", toAgents},
-		{"message", post, "/api/v1/agents/{name}/{kind}", s.message},
+		// With slashes in it a name is nobody's, which its handlers say.
 		{"report", post, "/api/v1/agents/{name:.+}", s.report},
 		{"agent", get, "/api/v1/agents/{name:.+}", s.agent},
-		{"connectivity_check", get, "/api/v1/connectivity_check", s.check},
-		{"ping", get, "/api/v1/ping", ping},
+		{"intervals", get, "/api/v1/intervals", s.inTurn(s.intervals)},
+		{"disruption", get, "/api/v1/disruption", s.inTurn(s.disruption)},
+		{"synthetic_tests", get, "/api/v1/synthetic_tests", s.inTurn(s.syntheticTests)},
+		{"mesh", get, "/api/v1/mesh", s.inTurn(s.mesh)},
 		{"metrics", get, "/metrics", s.Metrics.ServeHTTP},
 		{"healthz", get, "/healthz", s.Health.ServeHTTP},
 		{"healthz", get, "/healthz/{name}", s.Health.ServeHTTP},

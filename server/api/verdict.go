@@ -21,11 +21,12 @@ const (
 	unknownHead = "Error occurred while checking the agents. Details: "
 )
 
-// answer is what the connectivity check answers.
+// answer is one that was worded for all who ask the same.
 type answer struct {
-	// status is 200, 400, or 503 where nothing can be known.
+	// status of the connectivity check is 200, 400, or 503 where nothing can be known.
 	status int
-	// body is JSON, or plain text with status 503.
+	// body is JSON, or plain text: of the connectivity check with status 503, and of all
+	// else with any other than 200.
 	body []byte
 }
 

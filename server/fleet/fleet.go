@@ -52,6 +52,9 @@ type Agent struct {
 	Network report.Network
 	// Addresses are the pod's IPs, as its status has them.
 	Addresses []string
+	// MeshPort is where the agent answers the probes of others, by UDP and by TCP, as its
+	// pod's annotation says; 0 where it says nothing, and nobody is to probe it.
+	MeshPort uint16
 	// FirstSeen is when this server first saw the pod.
 	FirstSeen time.Time
 }

@@ -25,7 +25,7 @@ const MaxUnlisted = 1000
 // MaxUnlistedBytes bounds each of them; with them all, what they take is bounded.
 const MaxUnlistedBytes = 64 << 10
 
-// MaxStored bounds a report as it is stored, in bytes: below the 1.5 MiB that etcd
+// MaxStored bounds a report as it is stored, with its life, in bytes: below the 1.5 MiB that etcd
 // takes in a request. It is larger than what was sent where bytes that are no
 // UTF-8 are replaced.
 const MaxStored = 1 << 20
@@ -37,9 +37,10 @@ func (e *UnlistedLimitError) Error() string {
 	return fmt.Sprintf("podname: %q is not in the list of agent pods, and %d reports of such pods are waiting already; it is taken once the list knows the pod", e.Pod, MaxUnlisted)
 }
 
-// Store keeps reports. Put returns once the report is durable.
+// Store keeps reports. Put returns once the report is durable, as report.AppendRecord and
+// report.AppendLife write it; the latter is empty where nothing is to be kept of its life.
 type Store interface {
-	Put(ctx context.Context, key fleet.Key, value []byte, ttl time.Duration) (revision int64, err error)
+	Put(ctx context.Context, key fleet.Key, record, life []byte, ttl time.Duration) (revision int64, err error)
 	// Unlisted returns how many reports are kept under unlisted keys, and
 	// whether one is kept under this one.
 	Unlisted(key fleet.Key) (count int, has bool)
@@ -151,15 +152,26 @@ func (in *Intake) acceptUnlisted(ctx context.Context, r *report.Report, size int
 func (in *Intake) put(ctx context.Context, key fleet.Key, r *report.Report, ttl time.Duration) error {
 	buf := in.bufs.Get().(*[]byte)
 	defer in.bufs.Put(buf)
-	rec := report.Record{Report: *r, LastUpdated: in.now().UTC()}
+	now := in.now()
+	rec := report.Record{Report: *r, LastUpdated: now.UTC(), Booted: booted(now, r.Clock)}
 	*buf = report.AppendRecord((*buf)[:0], &rec)
+	size := len(*buf)
+	if r.Disruption != nil || r.Mesh != nil { // else nobody asks which life the report is of
+		*buf = report.AppendLife(*buf, &rec)
+	}
 	if len(*buf) > MaxStored {
 		return &report.FieldError{Field: "body", Reason: fmt.Sprintf("takes %d bytes to store; it should take at most %d", len(*buf), MaxStored)}
 	}
 	// The store owns what it is given, and outlives this call where ctx ends.
-	value := append([]byte(nil), *buf...)
-	_, err := in.store.Put(ctx, key, value, ttl)
+	both := append([]byte(nil), *buf...)
+	_, err := in.store.Put(ctx, key, both[:size:size], both[size:], ttl)
 	return err
+}
+
+// booted is what the wall clock showed as an agent's clock showed zero that shows clock
+// now, so far as what says so took no time to get here.
+func booted(now time.Time, clock time.Duration) time.Time {
+	return now.Add(-clock).Round(0).UTC()
 }
 
 // keepFor is how long a report is kept: long enough that its agent becomes

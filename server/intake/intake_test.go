@@ -19,17 +19,19 @@ func TestMain(m *testing.M) { testmain.Run(m) }
 type shelf struct {
 	mu   sync.Mutex
 	kept map[fleet.Key]string
-	ttls map[fleet.Key]time.Duration
+	// lives are those that were given with them.
+	lives map[fleet.Key]string
+	ttls  map[fleet.Key]time.Duration
 	// listed is how many of those kept are of listed pods.
 	listed int
 	err    error
 }
 
 func newShelf() *shelf {
-	return &shelf{kept: map[fleet.Key]string{}, ttls: map[fleet.Key]time.Duration{}}
+	return &shelf{kept: map[fleet.Key]string{}, lives: map[fleet.Key]string{}, ttls: map[fleet.Key]time.Duration{}}
 }
 
-func (s *shelf) Put(_ context.Context, key fleet.Key, value []byte, ttl time.Duration) (int64, error) {
+func (s *shelf) Put(_ context.Context, key fleet.Key, record, life []byte, ttl time.Duration) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -38,7 +40,7 @@ func (s *shelf) Put(_ context.Context, key fleet.Key, value []byte, ttl time.Dur
 	if _, had := s.kept[key]; !had && !key.Unlisted() {
 		s.listed++
 	}
-	s.kept[key], s.ttls[key] = string(value), ttl
+	s.kept[key], s.lives[key], s.ttls[key] = string(record), string(life), ttl
 	return int64(len(s.kept)), nil
 }
 
@@ -151,6 +153,19 @@ func TestWhatAReportTakesToStoreIsBounded(t *testing.T) {
 	if len(s.kept) > 0 {
 		t.Errorf("%d reports were stored", len(s.kept))
 	}
+	// The bound is that of the report and its life together.
+	near := `{"report_interval":15,"podname":"alone","boot_id":"0123456789abcdef","ips":{"a":[` + values(250) + `],"b":[` + values(250) + `],"c":[` + values(30) + `]}%s}`
+	if err := accept(t, in, "alone", fmt.Appendf(nil, near, "")); err != nil {
+		t.Errorf("without its life: %v", err)
+	}
+	open := make([]string, 64)
+	for i := range open {
+		open[i] = fmt.Sprintf(`{"id":%d,"backend":"b","connection":"new","level":"Error","message":%q,"from_ms":0}`, i+1, strings.Repeat("x", 256))
+	}
+	err := accept(t, in, "alone", fmt.Appendf(nil, near, `,"disruption":{"open":[`+strings.Join(open, ",")+`]}`))
+	if err == nil || !strings.HasPrefix(err.Error(), "body: takes 105") || !strings.HasSuffix(err.Error(), " bytes to store; it should take at most 1048576") {
+		t.Errorf("with it: %v", err)
+	}
 }
 
 func body(name string) []byte { return fmt.Appendf(nil, `{"report_interval":15,"podname":%q}`, name) }
@@ -214,5 +229,34 @@ func TestAFailedWriteIsAnErrorAndHoldsNoPlace(t *testing.T) {
 	}
 	if len(in.waiting) != 0 {
 		t.Errorf("%d places are held for nothing", len(in.waiting))
+	}
+}
+
+func TestWhatAReportTellsOfItsLifeIsStoredApartAndItsTimesAnchored(t *testing.T) {
+	const sampling = `,"disruption":{"as_of_ms":60000,"open":[{"id":1,"backend":"a","connection":"new","level":"Info","from_ms":50000}]}`
+	const meshing = `,"mesh":{"as_of_ms":60000,"sessions":[[1,7,0,0,5000,50]]}`
+	const begins, ends = `{"pod_uid":"u1","boot_id":"0123456789abcdef"`, `,"booted":"2017-11-30T14:52:49Z"}`
+	const record = `{"report_interval":15,"nodename":"","podname":%q,"hostdate":"0001-01-01T00:00:00Z","uptime":0,"last_updated":"2017-11-30T14:54:19Z",` +
+		`"nslookup":null,"network_probes":null,"ips":null,"pod_uid":"u1"}`
+	for _, row := range []struct{ more, life string }{
+		{meshing, begins + meshing + ends},
+		{sampling, begins + sampling + ends},
+		{sampling + meshing, begins + sampling + meshing + ends},
+		{"", ""},
+	} {
+		for pod, key := range map[string]fleet.Key{"alone": {Namespace: "default", Name: "alone"}, "stranger": fleet.UnlistedKey("", "stranger")} {
+			s := newShelf()
+			in := New(Config{Store: s, Pods: pods{listed}, TTL: time.Minute, Now: func() time.Time { return noon }})
+			body := fmt.Appendf(nil, `{"report_interval":15,"podname":%q,"pod_uid":"u1","boot_id":"0123456789abcdef","clock_ms":90000%s}`, pod, row.more)
+			if err := accept(t, in, pod, body); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := s.kept[key], fmt.Sprintf(record, pod); got != want {
+				t.Errorf("stored %s\nwant   %s", got, want)
+			}
+			if got := s.lives[key]; got != row.life {
+				t.Errorf("apart from that %s\nwant %s", got, row.life)
+			}
+		}
 	}
 }

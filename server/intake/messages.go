@@ -16,8 +16,11 @@ import (
 type Kind struct {
 	// Name is the last part of the path that they are posted to: a DNS-1123 label.
 	Name string
+	// Full says why no message of the kind can be taken now, before anything of one is read; nil
+	// where one can, as far as is known by then. It may be nil for a kind that has no such bound.
+	Full func() error
 	// Keep returns once the message is durable, and keeps the first copy of it; or it
-	// returns a *report.FieldError or the store's error.
+	// returns a *report.FieldError, an error of its own, or the store's.
 	Keep func(context.Context, Sent) error
 }
 
@@ -38,15 +41,6 @@ func (s *Sent) Key() string {
 	return s.From.Key.String() + "/" + s.BootID + "/" + strconv.FormatUint(s.Number, 10)
 }
 
-// AppendValue appends the message as it may be stored: a JSON object of booted, a time
-// as RFC 3339 writes it, and body.
-func (s *Sent) AppendValue(dst []byte) []byte {
-	dst = append(dst, `{"booted":"`...)
-	dst = s.Booted.UTC().AppendFormat(dst, time.RFC3339Nano)
-	dst = append(append(dst, `","body":`...), s.Body...)
-	return append(dst, '}')
-}
-
 // UnknownKindError says that there are no messages of that kind.
 type UnknownKindError struct{ Kind string }
 
@@ -62,14 +56,24 @@ func (e *NotListedError) Error() string {
 	return fmt.Sprintf("podname: %q is not in the list of agent pods; the message is taken once the list knows the pod", e.Pod)
 }
 
-// AcceptMessage reads the message of that kind in body, which was sent for the pod of
-// that name, and has it kept. The error is an *UnknownKindError, a
-// *report.FieldError, a *fleet.AmbiguousError, a *NotListedError, or the store's, after
-// which nobody knows whether the message is stored. body is not kept.
-func (in *Intake) AcceptMessage(ctx context.Context, pod, kind string, body []byte) error {
+// AcceptMessage takes the message of that kind, which was sent for the pod of that name,
+// and has it kept. read returns its body, which is not kept; it is not called where no such
+// message is taken. The error is an *UnknownKindError, read's, a *report.FieldError, a
+// *fleet.AmbiguousError, a *NotListedError, the kind's, or the store's, after which nobody
+// knows whether the message is stored.
+func (in *Intake) AcceptMessage(ctx context.Context, pod, kind string, read func() ([]byte, error)) error {
 	i := slices.IndexFunc(in.kinds, func(k Kind) bool { return k.Name == kind })
 	if i < 0 {
 		return &UnknownKindError{Kind: kind}
+	}
+	if full := in.kinds[i].Full; full != nil {
+		if err := full(); err != nil {
+			return err
+		}
+	}
+	body, err := read()
+	if err != nil {
+		return err
 	}
 	m, err := report.DecodeMessage(body)
 	if err != nil {
@@ -85,7 +89,7 @@ func (in *Intake) AcceptMessage(ctx context.Context, pod, kind string, body []by
 	if err != nil {
 		return err
 	}
-	return in.kinds[i].Keep(ctx, Sent{From: *from, Message: m, Booted: in.now().Add(-m.Clock).Round(0)})
+	return in.kinds[i].Keep(ctx, Sent{From: *from, Message: m, Booted: booted(in.now(), m.Clock)})
 }
 
 // sender is the pod that sent m, which may be one that ends.

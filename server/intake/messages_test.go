@@ -22,6 +22,11 @@ func message(pod, more string) []byte {
 	return fmt.Appendf(nil, `{"podname":%q,"boot_id":"0123456789abcdef","clock_ms":90000,"number":7,"body":{"at_ms":30000}%s}`, pod, more)
 }
 
+// read reads that body.
+func read(body []byte) func() ([]byte, error) {
+	return func() ([]byte, error) { return body, nil }
+}
+
 // notes is a kind that keeps what it is given.
 func notes(kept *[]Sent, err error) Kind {
 	return Kind{Name: "notes", Keep: func(_ context.Context, s Sent) error {
@@ -39,16 +44,15 @@ func TestAMessageIsKeptUnderItsNumberWithItsTimesAnchored(t *testing.T) {
 	} {
 		var kept []Sent
 		in := New(Config{Pods: pods{left}, Kinds: []Kind{notes(&kept, nil)}, Now: func() time.Time { return noon }})
-		if err := in.AcceptMessage(t.Context(), row.pod, "notes", message(row.pod, row.more)); err != nil || len(kept) != 1 {
+		if err := in.AcceptMessage(t.Context(), row.pod, "notes", read(message(row.pod, row.more))); err != nil || len(kept) != 1 {
 			t.Errorf("%s: %v, and %d are kept", row.name, err, len(kept))
 			continue
 		}
 		if got := kept[0].Key(); got != row.want {
 			t.Errorf("%s: it is kept as %s, want %s", row.name, got, row.want)
 		}
-		const want = `{"booted":"2017-11-30T14:52:49Z","body":{"at_ms":30000}}`
-		if got := string(kept[0].AppendValue(nil)); got != want {
-			t.Errorf("%s: what is stored is %s, want %s", row.name, got, want)
+		if got, want := kept[0].Booted, noon.Add(-90*time.Second); !got.Equal(want) {
+			t.Errorf("%s: its times are added to %v, want %v", row.name, got, want)
 		}
 	}
 }
@@ -72,9 +76,33 @@ func TestAMessageThatIsRefusedIsNotKeptAndTheErrorSaysWhy(t *testing.T) {
 	} {
 		var kept []Sent
 		in := New(Config{Pods: pods{left}, Kinds: []Kind{notes(&kept, row.keep)}, Now: func() time.Time { return noon }})
-		err := in.AcceptMessage(t.Context(), row.pod, row.kind, row.body)
+		err := in.AcceptMessage(t.Context(), row.pod, row.kind, read(row.body))
 		if err == nil || err.Error() != row.want || len(kept) != row.kept {
 			t.Errorf("%s: %v, want %s; %d are kept", row.body, err, row.want, len(kept))
+		}
+	}
+}
+
+func TestNothingIsReadOfAMessageThatIsNotTaken(t *testing.T) {
+	full, cut := errors.New("too many wait"), errors.New("body: unexpected EOF")
+	for _, row := range []struct {
+		name, kind string
+		full       error
+		want       error
+		read       bool
+	}{
+		{"of no kind that there is", "others", nil, &UnknownKindError{Kind: "others"}, false},
+		{"of a kind that takes no more", "notes", full, full, false},
+		{"of a kind that takes more, whose body is cut off", "notes", nil, cut, true},
+	} {
+		var kept []Sent
+		kind := notes(&kept, nil)
+		kind.Full = func() error { return row.full }
+		in := New(Config{Pods: pods{left}, Kinds: []Kind{kind}, Now: func() time.Time { return noon }})
+		was := false
+		err := in.AcceptMessage(t.Context(), "alone", row.kind, func() ([]byte, error) { was = true; return nil, cut })
+		if err == nil || err.Error() != row.want.Error() || was != row.read || len(kept) != 0 {
+			t.Errorf("one %s: %v, want %v; read: %v; %d are kept", row.name, err, row.want, was, len(kept))
 		}
 	}
 }
@@ -83,8 +111,8 @@ func TestAReplyTellsWhatIsNewToAgentsThatUnderstandIt(t *testing.T) {
 	large := []byte(`"` + strings.Repeat("x", report.MaxReply/2) + `"`)
 	var asked []string
 	topic := func(name, version string, data []byte) Topic {
-		return Topic{Name: name, News: func(a *fleet.Agent) (string, []byte) {
-			asked = append(asked, a.Name)
+		return Topic{Name: name, News: func(a *fleet.Agent, has string) (string, []byte) {
+			asked = append(asked, a.Name+" has "+has)
 			return version, data
 		}}
 	}
@@ -108,15 +136,25 @@ func TestAReplyTellsWhatIsNewToAgentsThatUnderstandIt(t *testing.T) {
 			t.Errorf("%s: %.200s, %v; want %.200s", row.understands, got, err, row.want)
 		}
 		for _, name := range asked {
-			if name != "alone" {
+			if !strings.HasPrefix(name, "alone has ") {
 				t.Errorf("news were asked for %s, which the list does not know", name)
 			}
 		}
 	}
 }
 
+func TestATopicIsAskedWhatIsNewToWhoHasThatVersion(t *testing.T) {
+	next := Topic{Name: "counting", News: func(_ *fleet.Agent, has string) (string, []byte) { return has + "+1", []byte(`"` + has + `"`) }}
+	in := New(Config{Topics: []Topic{next}, Now: time.Now})
+	who := agent("default", "alone", "n1")
+	const want = `{"news":{"counting":{"version":"7+1","data":"7"}}}`
+	if got := string(in.reply(&who, map[string]string{"counting": "7"})); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestWhatDoesNotFitIntoAReplyWaitsForTheNext(t *testing.T) {
-	half := func(*fleet.Agent) (string, []byte) {
+	half := func(*fleet.Agent, string) (string, []byte) {
 		return "v", []byte(`"` + strings.Repeat("x", report.MaxReply*2/3) + `"`)
 	}
 	in := New(Config{Topics: []Topic{{"first", half}, {"second", half}}, Now: time.Now})

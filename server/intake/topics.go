@@ -12,10 +12,10 @@ import (
 type Topic struct {
 	// Name is a DNS-1123 label.
 	Name string
-	// News is what that agent should know: any JSON value, and the version that tells
-	// it from others. It is called for each report, so it should only look it up. An
-	// empty version stands for: nothing.
-	News func(*fleet.Agent) (version string, data []byte)
+	// News is what that agent should know, which has the news of version has: any JSON
+	// value, and the version that tells it from others. It is called for each report, so
+	// it should only look it up. An empty version, or has itself, stands for: nothing.
+	News func(agent *fleet.Agent, has string) (version string, data []byte)
 }
 
 // perNews is more than what the wire adds to a topic, a version and its data.
@@ -35,7 +35,7 @@ func (in *Intake) reply(agent *fleet.Agent, understands map[string]string) []byt
 		if !understood {
 			continue
 		}
-		version, data := t.News(agent)
+		version, data := t.News(agent, has)
 		more := len(t.Name) + len(version) + len(data) + perNews
 		if version == "" || version == has || size+more > report.MaxReply {
 			continue

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/netchecker/netchecker/server/evaluate"
@@ -63,6 +64,7 @@ func (j *Judge) gather(s *Snapshot) {
 		}
 	})
 	j.memo.note(s.Records)
+	s.sampling = slices.Sorted(maps.Keys(j.memo.sampling))
 }
 
 // judge decides each agent's state.
@@ -76,7 +78,7 @@ func (j *Judge) judge(s *Snapshot, listening evaluate.Listening) {
 			Read:       known.read,
 			Interval:   known.interval,
 			FirstSeen:  a.FirstSeen,
-			GoingSince: s.List.Nodes[a.Node].GoingSince,
+			GoingSince: j.memo.going[a.Node],
 		}
 		state, fresh := evaluate.StateOf(evidence, listening)
 		s.States[i] = state

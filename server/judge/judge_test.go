@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/server/evaluate"
 	"github.com/netchecker/netchecker/server/fleet"
@@ -38,9 +39,11 @@ func newWorld(names ...string) *world {
 }
 
 func (w *world) expect(firstSeen time.Time, names ...string) {
-	w.list = &fleet.List{Source: "a made-up list"}
+	w.list = &fleet.List{Source: "a made-up list", Nodes: map[string]fleet.Node{}}
 	for _, n := range names {
-		w.list.Agents = append(w.list.Agents, fleet.Agent{Key: key(n), Node: "node-" + n, FirstSeen: firstSeen})
+		node := "node-" + n
+		w.list.Agents = append(w.list.Agents, fleet.Agent{Key: key(n), Node: node, FirstSeen: firstSeen})
+		w.list.Nodes[node] = fleet.Node{Name: node, Ready: fleet.Ready}
 	}
 	slices.SortFunc(w.list.Agents, func(a, b fleet.Agent) int { return a.Key.Compare(b.Key) })
 	w.listAsOf = w.t
@@ -257,4 +260,30 @@ func TestTheNewestReportCountsWhateverItsUptimeOrDates(t *testing.T) {
 	if s.Records[0] != fresh || s.States[0] != evaluate.Reporting {
 		t.Errorf("shown is uptime %d in state %v, want that after the reboot, reporting", s.Records[0].Uptime, s.States[0])
 	}
+}
+
+func TestWhoTellsOfBackendsIsKnownAlsoAsTheListChanges(t *testing.T) {
+	w := newWorld("a", "c")
+	w.hear(key("a"))
+	w.hear(key("c"))
+	w.records[key("c")].Disruption = &report.Disruption{}
+	j := w.judge()
+	wants := func(when string, want ...string) {
+		t.Helper()
+		agents, records := j.build().Sampling()
+		var got []string
+		for i, a := range agents {
+			if got = append(got, a.Name); records[i] != w.records[a.Key] {
+				t.Errorf("%s: the record of %s is another's", when, a.Name)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", when, got, want)
+		}
+	}
+	wants("at first", "c")
+	w.expect(w.t, "a", "b", "c")
+	wants("as another has come", "c")
+	w.hear(key("c"))
+	wants("once it tells of none any more")
 }

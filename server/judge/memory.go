@@ -36,6 +36,11 @@ type memory struct {
 	list   *fleet.List
 	known  []known
 	labels []string
+	// going has when the nodes were marked for going that were: few, if any, so that
+	// looking for each agent's costs nothing.
+	going map[string]time.Time
+	// sampling has the agents whose newest record tells of backends: few, too.
+	sampling map[int]bool
 }
 
 // follow takes over a new list. It forgets the pods that left it, also where one of
@@ -45,7 +50,7 @@ func (m *memory) follow(list *fleet.List) {
 		return
 	}
 	was := *m
-	*m = memory{list: list, known: make([]known, len(list.Agents)), labels: make([]string, len(list.Agents))}
+	*m = memory{list: list, known: make([]known, len(list.Agents)), labels: make([]string, len(list.Agents)), going: going(list.Nodes), sampling: map[int]bool{}}
 	next := 0
 	for i := range list.Agents {
 		a := &list.Agents[i]
@@ -60,6 +65,7 @@ func (m *memory) follow(list *fleet.List) {
 		case was.list == nil: // who were there before this server are who they were
 		case before != nil && before.CouldBe(a.UID):
 			m.known[i] = was.known[next]
+			m.noteSampling(i)
 		default:
 			m.known[i].after = begins(a, before != nil || left(list, a))
 		}
@@ -69,6 +75,17 @@ func (m *memory) follow(list *fleet.List) {
 			m.labels[i] = a.Label()
 		}
 	}
+}
+
+// going has the nodes that were marked for going, by name, and when.
+func going(nodes map[string]fleet.Node) map[string]time.Time {
+	since := map[string]time.Time{}
+	for name, node := range nodes {
+		if !node.GoingSince.IsZero() {
+			since[name] = node.GoingSince
+		}
+	}
+	return since
 }
 
 // begins is since when reports under the name of a pod that has just come are its
@@ -108,6 +125,15 @@ func (m *memory) owns(i int, rec *fleet.Record) bool {
 	return rec.Learned.After(m.known[i].after)
 }
 
+// noteSampling notes whether the record of agent i tells of backends.
+func (m *memory) noteSampling(i int) {
+	if rec := m.known[i].record; rec != nil && rec.Disruption != nil {
+		m.sampling[i] = true
+	} else {
+		delete(m.sampling, i)
+	}
+}
+
 // note remembers the records, and what those that are new say.
 func (m *memory) note(records []*fleet.Record) {
 	for i, rec := range records {
@@ -115,7 +141,9 @@ func (m *memory) note(records []*fleet.Record) {
 		if rec == k.record {
 			continue
 		}
-		if k.record = rec; rec != nil {
+		k.record = rec
+		m.noteSampling(i)
+		if rec != nil {
 			k.heard, k.read, k.interval = rec.Learned, rec.Read, time.Duration(rec.ReportInterval)*time.Second
 		}
 	}

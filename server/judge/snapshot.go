@@ -34,6 +34,8 @@ type Snapshot struct {
 	// Unknown says why nothing can be known, where that is so.
 	Unknown Unknown
 
+	// sampling are the agents whose Records tell of backends.
+	sampling []int
 	// placed has the unlisted keys whose agents the list knows by now.
 	placed []placed
 }
@@ -113,6 +115,14 @@ func (s *Snapshot) Keys() iter.Seq2[fleet.Key, string] {
 			}
 		}
 	}
+}
+
+// Sampling returns the agents whose newest reports tell of backends, and those reports.
+func (s *Snapshot) Sampling() (agents []fleet.Agent, records []*fleet.Record) {
+	for _, i := range s.sampling {
+		agents, records = append(agents, s.List.Agents[i]), append(records, s.Records[i])
+	}
+	return agents, records
 }
 
 // blind is the same Snapshot for readers that come too late to believe it, that much

@@ -92,13 +92,15 @@ func TestOneOfSeveralLeads(t *testing.T) {
 	etcd := etcdtest.Start(t)
 	servers := []*server{join(t, etcd, "a"), join(t, etcd, "b"), join(t, etcd, "c")}
 	candidates(t, etcd, len(servers))
-	eventually.True(t, "one leads", func() bool { return servers[0].Leading() || servers[1].Leading() || servers[2].Leading() })
-	leading := slices.DeleteFunc(slices.Clone(servers), func(s *server) bool { return !s.Leading() })
-	reigns := 0
-	for _, s := range servers {
-		reigns += len(s.reigns)
+	reigns := func() (n int) {
+		for _, s := range servers {
+			n += len(s.reigns)
+		}
+		return n
 	}
-	if len(leading) != 1 || reigns != 1 {
+	eventually.True(t, "a reign has begun", func() bool { return reigns() > 0 })
+	leading := slices.DeleteFunc(slices.Clone(servers), func(s *server) bool { return !s.Leading() })
+	if reigns := reigns(); len(leading) != 1 || reigns != 1 {
 		t.Errorf("%d lead, in %d reigns", len(leading), reigns)
 	}
 }

@@ -141,9 +141,10 @@ func newFamily(name, help string, kind dto.MetricType, most int) *family {
 		metrics:      make([]dto.Metric, most),
 		values:       make([]float64, most),
 	}
-	if kind == dto.MetricType_GAUGE {
+	switch kind {
+	case dto.MetricType_GAUGE:
 		f.gauges = make([]dto.Gauge, most)
-	} else {
+	case dto.MetricType_COUNTER:
 		f.counters = make([]dto.Counter, most)
 	}
 	return f

@@ -24,7 +24,9 @@ import (
 
 	"github.com/netchecker/netchecker/pkg/version"
 	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/server/intervals"
 	"github.com/netchecker/netchecker/server/judge"
+	"github.com/netchecker/netchecker/server/paths"
 	"github.com/netchecker/netchecker/server/tally"
 )
 
@@ -39,6 +41,20 @@ type Counter interface {
 	Counts(labels iter.Seq2[fleet.Key, string]) map[string]tally.Counts
 }
 
+// History has what agents tell of backends.
+type History interface {
+	Current() intervals.Current
+	Totals() intervals.Totals
+}
+
+// Paths has what agents tell of the paths between them, and of what they all share.
+type Paths interface {
+	Totals() []paths.Total
+	SharedTotals() []paths.SharedTotal
+	// Meshing counts the agents of a list, whose newest records these are.
+	Meshing(list *fleet.List, records []*fleet.Record) paths.Meshing
+}
+
 // StoreStatus is the store's own health.
 type StoreStatus struct {
 	// ViewAge is how old the view of the store is; negative: never read.
@@ -51,6 +67,8 @@ type StoreStatus struct {
 type Config struct {
 	Snapshots Snapshots
 	Counter   Counter
+	History   History
+	Paths     Paths
 	Store     func() StoreStatus
 	// Leading says whether this server is the one that writes the counters.
 	Leading func() bool
@@ -133,7 +151,11 @@ func (m *Metrics) Gather() ([]*dto.MetricFamily, error) {
 		return nil, fmt.Errorf("gathering the server's own metrics: %w", err)
 	}
 	s := m.cfg.Snapshots.Snapshot()
-	for _, f := range agentFamilies(s, m.cfg.Counter.Counts(s.Keys())) {
+	more := slices.Concat(
+		agentFamilies(s, m.cfg.Counter.Counts(s.Keys())), backendFamilies(s, m.cfg.History),
+		pathFamilies(m.cfg.Paths.Totals()), sharedFamilies(m.cfg.Paths.SharedTotals()), meshingFamilies(s, m.cfg.Paths),
+	)
+	for _, f := range more {
 		if f != nil {
 			families = append(families, f)
 		}

@@ -16,7 +16,9 @@ import (
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/evaluate"
 	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/server/intervals"
 	"github.com/netchecker/netchecker/server/judge"
+	"github.com/netchecker/netchecker/server/paths"
 	"github.com/netchecker/netchecker/server/tally"
 )
 
@@ -25,10 +27,29 @@ var now = time.Now()
 // scene is one Snapshot, and counters that do not change.
 type scene struct {
 	*judge.Snapshot
-	counts map[string]tally.Counts
+	counts  map[string]tally.Counts
+	current intervals.Current
+	totals  intervals.Totals
+	paths   measured
+}
+
+// measured is what is told of paths.
+type measured struct {
+	totals  []paths.Total
+	shared  []paths.SharedTotal
+	meshing paths.Meshing
+}
+
+func (m measured) Totals() []paths.Total             { return m.totals }
+func (m measured) SharedTotals() []paths.SharedTotal { return m.shared }
+func (m measured) Meshing(*fleet.List, []*fleet.Record) paths.Meshing {
+	return m.meshing
 }
 
 func (v *scene) Counts(iter.Seq2[fleet.Key, string]) map[string]tally.Counts { return v.counts }
+
+func (v *scene) Current() intervals.Current { return v.current }
+func (v *scene) Totals() intervals.Totals   { return v.totals }
 
 type snapshots struct{ s *judge.Snapshot }
 
@@ -66,13 +87,13 @@ func three() *scene {
 	s.Summary.Add(evaluate.Evidence{}, evaluate.Reporting, true)
 	s.Summary.Add(evaluate.Evidence{}, evaluate.Outdated, false)
 	s.Summary.Add(evaluate.Evidence{}, evaluate.Absent, false)
-	return &scene{s, map[string]tally.Counts{"n1-private_network": {Reports: 4}, "n1-host_network": {Reports: 1, Errors: 2}, "gone-host_network": {Reports: 9}}}
+	return &scene{Snapshot: s, counts: map[string]tally.Counts{"n1-private_network": {Reports: 4}, "n1-host_network": {Reports: 1, Errors: 2}, "gone-host_network": {Reports: 9}}}
 }
 
 func metricsOf(v *scene) *Metrics {
 	m := New()
 	m.Watch(Config{
-		Snapshots: snapshots{v.Snapshot}, Counter: v,
+		Snapshots: snapshots{v.Snapshot}, Counter: v, History: v, Paths: v.paths,
 		Store:   func() StoreStatus { return StoreStatus{ViewAge: 250 * time.Millisecond} },
 		Leading: func() bool { return true },
 		Now:     func() time.Time { return now },
@@ -239,7 +260,9 @@ ncagent_http_probe_code{agent="n1-private_network",url="URL"} 200
 }
 
 func TestTheLinterHasNothingToSayButTheContractsMilliseconds(t *testing.T) {
-	m := metricsOf(three())
+	v := three()
+	v.paths = measured{totals: []paths.Total{{Sent: 1}}, shared: []paths.SharedTotal{{Asked: 1}}, meshing: paths.Meshing{Agents: 1}}
+	m := metricsOf(v)
 	m.Request("ping", 200, time.Millisecond)
 	m.Group(3, time.Millisecond, nil)
 	problems, err := testutil.GatherAndLint(m)

@@ -2,7 +2,6 @@ package pods
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,9 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/netchecker/netchecker/pkg/version"
+	"github.com/netchecker/netchecker/server/kube"
 )
 
 // Requests a second that the client allows itself. Even a list of 100,000 pods,
@@ -33,15 +31,11 @@ type client struct {
 // newClient makes a client by the kubeconfig at that path; an empty path means
 // the ServiceAccount of the pod that this process runs in.
 func newClient(kubeconfig string) (*client, error) {
-	cfg, err := restConfig(kubeconfig)
+	cfg, err := kube.Config(kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	cfg.ContentType = runtime.ContentTypeProtobuf
-	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	cfg.QPS, cfg.Burst = clientQPS, clientBurst
-	cfg.UserAgent = "netchecker-server/" + version.Version
-	cfg.WarningHandlerWithContext = rest.NoWarnings{}
 	web, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("preparing to connect to the API server at %s: %w", cfg.Host, err)
@@ -51,24 +45,6 @@ func newClient(kubeconfig string) (*client, error) {
 		return nil, fmt.Errorf("preparing to ask the API server at %s: %w", cfg.Host, err)
 	}
 	return &client{api: api, http: web, host: cfg.Host}, nil
-}
-
-func restConfig(kubeconfig string) (*rest.Config, error) {
-	if kubeconfig != "" {
-		cfg, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-		if err != nil {
-			return nil, fmt.Errorf("reading the kubeconfig %s: %w", kubeconfig, err)
-		}
-		return cfg, nil
-	}
-	cfg, err := rest.InClusterConfig()
-	if errors.Is(err, rest.ErrNotInCluster) {
-		return nil, errors.New("this process runs in no Kubernetes pod, so it needs -kubeconfig, or -agents-file")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading this pod's ServiceAccount: %w", err)
-	}
-	return cfg, nil
 }
 
 func (c *client) close() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }
@@ -147,10 +123,15 @@ func (c *client) nodes() resource {
 // stripPod leaves what podTable reads, so that the pages of a long list cost
 // little memory until all of them are there.
 func stripPod(p *corev1.Pod) {
+	var annotations map[string]string
+	if port, is := p.Annotations[meshPortAnnotation]; is {
+		annotations = map[string]string{meshPortAnnotation: port}
+	}
 	*p = corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: p.Name, Namespace: p.Namespace, UID: p.UID,
 			ResourceVersion: p.ResourceVersion, DeletionTimestamp: p.DeletionTimestamp,
+			Annotations: annotations,
 		},
 		Spec:   corev1.PodSpec{NodeName: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork},
 		Status: corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP, PodIPs: p.Status.PodIPs},

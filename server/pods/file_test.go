@@ -177,7 +177,7 @@ func TestVersionThatIsBeingWrittenIsNotTakenIn(t *testing.T) {
 	}
 	write(t, path, oneAgent)
 	for i, want := range []bool{false, true} {
-		settled, err := f.look()
+		settled, err := f.file.Look()
 		if settled != want || err != nil {
 			t.Errorf("look %d: settled %t, %v", i+1, settled, err)
 		}

@@ -3,15 +3,9 @@ package pods
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"reflect"
-	"strings"
-
-	strictjson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/server/declared"
 )
 
 // fileFormat is what a file says:
@@ -22,6 +16,7 @@ import (
 //	  namespace: default          # all else may be left out; default
 //	  network: pod                # or host; pod
 //	  addresses: [10.0.0.1]
+//	  meshPort: 8083              # where it answers the probes of other agents; nowhere
 //	  uid: 6ba7b810               # tells an agent from an earlier one of its name
 //	nodes:                        # may be left out, also for some of the agents' nodes
 //	- name: n3
@@ -42,6 +37,7 @@ type fileAgent struct {
 	Namespace string         `json:"namespace"`
 	Network   report.Network `json:"network"`
 	Addresses []string       `json:"addresses"`
+	MeshPort  int            `json:"meshPort"`
 	UID       string         `json:"uid"`
 }
 
@@ -55,23 +51,23 @@ type fileNode struct {
 
 // parseFile reads a file. Its errors name the field, and what it should be.
 func parseFile(text []byte) (*fileFormat, error) {
-	plain, err := yaml.YAMLToJSONStrict(text)
+	plain, err := declared.JSON(text)
 	if err != nil {
-		return nil, errors.New(strings.Join(strings.Fields(err.Error()), " "))
+		return nil, err
 	}
 	// Agent by agent and node by node, so that errors can tell which.
 	var lists struct {
 		Agents []json.RawMessage `json:"agents"`
 		Nodes  []json.RawMessage `json:"nodes"`
 	}
-	if err := decode(plain, "", &lists); err != nil {
+	if err := declared.Decode(plain, "", &lists); err != nil {
 		return nil, err
 	}
 	f := &fileFormat{}
-	if f.Agents, err = decodeEach[fileAgent](lists.Agents, "agents"); err != nil {
+	if f.Agents, err = declared.DecodeEach[fileAgent](lists.Agents, "agents"); err != nil {
 		return nil, err
 	}
-	if f.Nodes, err = decodeEach[fileNode](lists.Nodes, "nodes"); err != nil {
+	if f.Nodes, err = declared.DecodeEach[fileNode](lists.Nodes, "nodes"); err != nil {
 		return nil, err
 	}
 	for i := range f.Agents {
@@ -84,52 +80,4 @@ func parseFile(text []byte) (*fileFormat, error) {
 func (a *fileAgent) complete() {
 	a.Namespace = cmp.Or(a.Namespace, "default")
 	a.Network = cmp.Or(a.Network, report.Pod)
-}
-
-// decodeEach decodes the items of a list, which is nil where it is missing.
-func decodeEach[T any](items []json.RawMessage, list string) ([]T, error) {
-	if items == nil {
-		return nil, nil
-	}
-	values := make([]T, len(items))
-	for i, item := range items {
-		if err := decode(item, fmt.Sprintf("%s[%d]", list, i), &values[i]); err != nil {
-			return nil, err
-		}
-	}
-	return values, nil
-}
-
-// decode decodes the value of a field; empty means the whole file. It refuses what
-// encoding/json would read over: unknown fields, and names in another case.
-func decode(text []byte, field string, value any) error {
-	unknown, err := strictjson.UnmarshalStrict(text, value)
-	var wrong *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &wrong):
-		at := strings.Trim(field+"."+wrong.Field, ".")
-		return fmt.Errorf("%s: %s; it should be %s", cmp.Or(at, "the file"), found[wrong.Value], wanted(wrong.Type.Kind()))
-	case err != nil:
-		return err
-	case len(unknown) > 0:
-		return fmt.Errorf("%s: %w", cmp.Or(field, "the file"), unknown[0])
-	}
-	return nil
-}
-
-// found are JSON's kinds of values, as YAML calls them.
-var found = map[string]string{
-	"object": "a map", "array": "a list", "string": "a string", "number": "a number", "bool": "a boolean",
-}
-
-func wanted(kind reflect.Kind) string {
-	switch kind {
-	case reflect.String:
-		return "a string (quotes make it one)"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice:
-		return "a list"
-	}
-	return "a map"
 }

@@ -24,6 +24,7 @@ agents:
   network: host
   addresses: [10.0.0.1, "fd00::1"]
   uid: 6ba7b810
+  meshPort: 8083
 nodes:
 - name: n3
   zone: z
@@ -36,7 +37,7 @@ nodes:
 - name: n5
 `,
 		"JSON": `{"agents":[{"name":"b.example","node":"n1","network":"pod","namespace":"default"},
-{"name":"a","namespace":"blue","node":"n3","network":"host","addresses":["10.0.0.1","fd00::1"],"uid":"6ba7b810"}],
+{"name":"a","namespace":"blue","node":"n3","network":"host","addresses":["10.0.0.1","fd00::1"],"uid":"6ba7b810","meshPort":8083}],
 "nodes":[{"name":"n3","zone":"z","ready":true,"labels":{"rack":"r1"},"going":"cordoned"},
 {"name":"n4","ready":false,"labels":{"topology.kubernetes.io/zone":"x"}},{"name":"n5"}]}`,
 	} {
@@ -50,7 +51,7 @@ nodes:
 			}
 			want := &fleet.List{
 				Agents: []fleet.Agent{
-					{Key: fleet.Key{Namespace: "blue", Name: "a"}, UID: "6ba7b810", Node: "n3", Network: report.Host, Addresses: []string{"10.0.0.1", "fd00::1"}, FirstSeen: now},
+					{Key: fleet.Key{Namespace: "blue", Name: "a"}, UID: "6ba7b810", Node: "n3", Network: report.Host, Addresses: []string{"10.0.0.1", "fd00::1"}, MeshPort: 8083, FirstSeen: now},
 					{Key: fleet.Key{Namespace: "default", Name: "b.example"}, Node: "n1", Network: report.Pod, FirstSeen: now},
 				},
 				Nodes: map[string]fleet.Node{
@@ -109,6 +110,9 @@ func TestBrokenFilesAreToldByFieldAndWhatItShouldBe(t *testing.T) {
 		"agents: [{name: a, node: n1, network: [pod]}]":                         "agents[0].network: a list; it should be a string (quotes make it one)",
 		"agents: [{name: a, node: n1, addresses: 10.0.0.1}]":                    "agents[0].addresses: a string; it should be a list",
 		"agents: [{name: a, node: n1, addresses: [10.0.0.1/8]}]":                `agents[0].addresses[0]: Invalid value: "10.0.0.1/8": it should be an IP address`,
+		"agents: [{name: a, node: n1, meshPort: 65536}]":                        "agents[0].meshPort: Invalid value: 65536: it should be from 1 to 65535, or be left out",
+		"agents: [{name: a, node: n1, meshPort: -1}]":                           "agents[0].meshPort: Invalid value: -1: it should be from 1 to 65535, or be left out",
+		"agents: [{name: a, node: n1, meshPort: mesh}]":                         "agents[0].meshPort: a string; it should be a whole number",
 		"agents: [{name: a, node: n1}, {name: a, node: m, namespace: default}]": `agents[1].name: Duplicate value: "default/a"`,
 		oneAgent + "nodes: {}":                                                  "nodes: a map; it should be a list",
 		oneAgent + "nodes: [n1]":                                                "nodes[0]: a string; it should be a map",

@@ -2,7 +2,6 @@ package pods
 
 import (
 	"context"
-	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -30,7 +29,7 @@ func TestAgentOfTheFileIsAnotherOneWhereItsUIDIs(t *testing.T) {
 	}{{1, "first", 0}, {2, `""`, 0}, {3, "first", 0}, {4, "second", 4}, {5, "second", 4}} {
 		now = start.Add(step.after)
 		text := []byte("agents: [{name: a, node: n1, uid: " + step.uid + "}]")
-		must(t, f.load(text, sha256.Sum256(text)))
+		must(t, f.load(text))
 		if got := f.List().Agents[0].FirstSeen.Sub(start); got != step.want {
 			t.Errorf("%d: with the UID %s it was first seen at %d, want %d", step.after, step.uid, got, step.want)
 		}
@@ -60,7 +59,7 @@ func TestAgentThatVanishesFromTheFileHasLeft(t *testing.T) {
 	} {
 		now = start.Add(step.after)
 		text := []byte(step.text)
-		must(t, f.load(text, sha256.Sum256(text)))
+		must(t, f.load(text))
 		if got := whoLeft(f, start); !reflect.DeepEqual(got, step.want) {
 			t.Errorf("%v: left have %v, want %v", step.after, got, step.want)
 		}

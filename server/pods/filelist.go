@@ -47,10 +47,11 @@ func keepFirstSeen(agents, before []fleet.Agent, now time.Time) {
 
 func (a *fileAgent) agent() fleet.Agent {
 	agent := fleet.Agent{
-		Key:     fleet.Key{Namespace: a.Namespace, Name: a.Name},
-		UID:     a.UID,
-		Node:    a.Node,
-		Network: a.Network,
+		Key:      fleet.Key{Namespace: a.Namespace, Name: a.Name},
+		UID:      a.UID,
+		Node:     a.Node,
+		Network:  a.Network,
+		MeshPort: uint16(a.MeshPort), // it was validated
 	}
 	for _, text := range a.Addresses {
 		if ip, err := netip.ParseAddr(text); err == nil {

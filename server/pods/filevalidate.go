@@ -3,6 +3,7 @@ package pods
 import (
 	"cmp"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 
@@ -55,6 +56,7 @@ func (a fileAgent) validate(path *field.Path) *field.Error {
 		named(path.Child("namespace"), a.Namespace, validation.IsDNS1123Label),
 		network(path.Child("network"), a.Network),
 		addresses(path.Child("addresses"), a.Addresses),
+		port(path.Child("meshPort"), a.MeshPort),
 	)
 }
 
@@ -88,6 +90,14 @@ func network(path *field.Path, n report.Network) *field.Error {
 		return nil
 	}
 	return field.NotSupported(path, begin(string(n)), []report.Network{report.Pod, report.Host})
+}
+
+// port says what is wrong with one that may be left out.
+func port(path *field.Path, n int) *field.Error {
+	if n < 0 || n > math.MaxUint16 {
+		return field.Invalid(path, n, "it should be from 1 to 65535, or be left out")
+	}
+	return nil
 }
 
 func addresses(path *field.Path, all []string) *field.Error {

@@ -87,6 +87,21 @@ func TestAddressesAreThoseOfTheStatus(t *testing.T) {
 	})
 }
 
+func TestThePortOfTheMeshIsThatOfThePodsAnnotation(t *testing.T) {
+	withEachRole(t, func(t *testing.T, f *fixture) {
+		for name, port := range map[string]string{"meshes": "8083", "most": "65535", "beyond": "65536", "below": "-1", "words": "mesh"} {
+			f.create(name, func(p *corev1.Pod) { p.Annotations = map[string]string{"netchecker/mesh-port": port, "other": "1"} })
+		}
+		f.create("none", func(*corev1.Pod) {})
+		f.lists("below", "beyond", "meshes", "most", "none", "words")
+		for name, want := range map[string]uint16{"meshes": 8083, "most": 65535, "beyond": 0, "below": 0, "words": 0, "none": 0} {
+			if got := f.agent(name).MeshPort; got != want {
+				t.Errorf("%s answers probes at the port %d, want %d", name, got, want)
+			}
+		}
+	})
+}
+
 func TestDeletedPodsAreNotListed(t *testing.T) {
 	withEachRole(t, func(t *testing.T, f *fixture) {
 		p := f.create("gone", nil)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -162,6 +163,7 @@ func agentOf(pod *corev1.Pod) (agent fleet.Agent, expected bool) {
 		Node:      pod.Spec.NodeName,
 		Network:   report.Pod,
 		Addresses: addressesOf(&pod.Status),
+		MeshPort:  meshPort(pod),
 	}
 	if pod.Spec.HostNetwork {
 		agent.Network = report.Host
@@ -173,7 +175,21 @@ func agentOf(pod *corev1.Pod) (agent fleet.Agent, expected bool) {
 // same says whether a and b are one pod, unchanged, whenever it was first seen.
 func same(a, b *fleet.Agent) bool {
 	return a.Key == b.Key && a.UID == b.UID && a.Node == b.Node && a.Network == b.Network &&
-		slices.Equal(a.Addresses, b.Addresses)
+		a.MeshPort == b.MeshPort && slices.Equal(a.Addresses, b.Addresses)
+}
+
+// meshPortAnnotation is what a pod's annotation is called that says at which port its
+// agent answers probes. A port of its spec would be one of the host's, too, where the pod
+// is on the host network, and could keep it from its node.
+const meshPortAnnotation = "netchecker/mesh-port"
+
+// meshPort is that port, or 0.
+func meshPort(p *corev1.Pod) uint16 {
+	port, err := strconv.ParseUint(p.Annotations[meshPortAnnotation], 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(port)
 }
 
 func addressesOf(s *corev1.PodStatus) []string {

@@ -22,6 +22,9 @@ func benchValue(i int) []byte {
 	return append(v, strings.Repeat(" ", 700)...)
 }
 
+// benchLife is about as large as what such a report says of its life.
+func benchLife(i int) []byte { return append(lifeOf(uint64(i)), strings.Repeat(" ", 1400)...) }
+
 func inParallel(b *testing.B, put func(i int) error) {
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -48,11 +51,21 @@ func BenchmarkPut(b *testing.B) {
 			s := openOn(b, etcd, func(c *setting) { c.InFlight = inFlight })
 			b.ReportAllocs()
 			inParallel(b, func(i int) error {
-				_, err := s.Put(b.Context(), pod(i), benchValue(i), time.Minute)
+				_, err := s.Put(b.Context(), pod(i), benchValue(i), nil, time.Minute)
 				return err
 			})
 		})
 	}
+}
+
+// BenchmarkPutWithItsLife is the rate of reports that tell of about 17 sessions.
+func BenchmarkPutWithItsLife(b *testing.B) {
+	s := openOn(b, etcdtest.Start(b))
+	b.ReportAllocs()
+	inParallel(b, func(i int) error {
+		_, err := s.Put(b.Context(), pod(i), benchValue(i), benchLife(i), time.Minute)
+		return err
+	})
 }
 
 // BenchmarkEtcdPut is the rate of etcd's own client, for as many callers.

@@ -20,7 +20,8 @@ type Checkpoints struct {
 // NewCheckpoints returns the kind of the checkpoints of counters.
 func NewCheckpoints(counters Counters) *Checkpoints {
 	c := &Checkpoints{counters: counters}
-	c.kind = Kind{Name: "counters", Keeper: c, Needs: counters.ResumeAfter}
+	// They are written by Save alone, so none ever waits.
+	c.kind = Kind{Name: "counters", Share: 1, Keeper: c, Needs: counters.ResumeAfter}
 	return c
 }
 

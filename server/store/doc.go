@@ -6,13 +6,17 @@
 // A [Kind] is a row of the table that [Open] is given: the prefix of its keys, its
 // share of what may wait to be written, and its [Keeper], which holds in memory what
 // the keys say. A [View] is the Keeper of most kinds; the reports count what they
-// see besides (reports.go), and the counters are a fold that hands its checkpoints on
+// see besides (reports.go), and have a kind beside them for what nobody is to be shown
+// (lives.go); the counters are a fold that hands its checkpoints on
 // (counters.go). Adding a kind takes a file for it and a row in the server's wiring.
 //
 // Keys, under the tree of the configuration:
 //
-//	agents/<namespace>/<pod>  the newest report of a pod
+//	agents/<namespace>/<pod>  the newest report of a pod: what of it anybody may see
+//	lives/<namespace>/<pod>   the rest of the newest one that has more: boot id, mesh, ...;
+//	                          part of the report above if both have one mod revision
 //	counters/<shard>          a checkpoint of the counters
+//	events/...                what was told in Kubernetes Events, see package events
 //	leader/...                the election, see package leader
 //
 // # The way there: writes
@@ -21,7 +25,8 @@
 // under way at a time, so that etcd's cost of a write (a round of consensus, an
 // fsync) is paid once for many records. [Kind.Put] returns when etcd has committed.
 // Each kind has its share of the queue and of each transaction, so that a flood of
-// one keeps none of the others waiting. Keys expire by leases, which are shared by
+// one keeps none of the others waiting; a key that is written along with one of another
+// kind ([Op.Beside]) takes of that one's. Keys expire by leases, which are shared by
 // time bucket and only collect garbage. What the leader alone may write goes by
 // [Kind.Save], in transactions that hold only while it leads.
 //

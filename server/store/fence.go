@@ -63,7 +63,7 @@ func (k *Kind) saveGroup(ctx context.Context, fence Fence, ops []Op) error {
 		if err != nil {
 			return explain(err)
 		}
-		request.Success = append(request.Success, ops[i].request(k.prefix+ops[i].Key, lease))
+		request.Success = append(request.Success, ops[i].request(k.name(&ops[i]), lease))
 	}
 	response, err := k.store.etcd.kv.Txn(ctx, request)
 	if err != nil {

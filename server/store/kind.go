@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -16,6 +17,10 @@ type Kind struct {
 	// the other kinds it also gives the part of each transaction that this kind is
 	// sure of. Default 1024.
 	Share int
+	// Waiting is how many keys may wait, where that is not the Share: more for a kind
+	// whose keys come in bursts that should not take part of the others' time. Default
+	// Share.
+	Waiting int
 	// Keeper holds what the keys say.
 	Keeper Keeper
 	// Needs is the revision after which changes must stay readable, for servers that
@@ -63,6 +68,10 @@ type Resumer interface {
 
 // Op is what is to be written under one key.
 type Op struct {
+	// Beside is whose key it is, where that is not the kind that is asked to write it:
+	// the key goes along with one of that kind, in its lane, and only the latter counts
+	// towards how many may wait.
+	Beside *Kind
 	// Key is what follows the kind's prefix.
 	Key string
 	// Value is what is kept under it, and belongs to the store from now on. Nil
@@ -86,9 +95,13 @@ func (o *Op) validate() error {
 	return nil
 }
 
+// name is the key of o in full, which k is asked to write.
+func (k *Kind) name(o *Op) string { return cmp.Or(o.Beside, k).prefix + o.Key }
+
 // Put writes ops in one transaction, all of them or none, and returns the revision at
 // which etcd committed it. Two puts of one key are committed in the order in which
-// they were called.
+// they were called. Keepers are told of the ops in their order. Those with one TTL expire
+// together.
 //
 // Put returns within Config.WriteTimeout, whatever etcd does. The error is
 // ErrUnavailable, ErrNoSpace, ErrBusy or ErrTooLarge, wrapped with the cause; after

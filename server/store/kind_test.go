@@ -205,7 +205,7 @@ func latencies(t *testing.T, w world, long time.Duration) (sorted []time.Duratio
 		all.Go(func() {
 			for ctx.Err() == nil {
 				began := time.Now()
-				if _, err := w.Put(t.Context(), pod(i), value(pod(i), 1), time.Minute); err != nil {
+				if _, err := w.Put(t.Context(), pod(i), value(pod(i), 1), nil, time.Minute); err != nil {
 					t.Errorf("a report: %v", err)
 					return
 				}

@@ -70,7 +70,7 @@ func TestWhatWasAnsweredOutlivesAnyMinorityOfEtcd(t *testing.T) {
 			for i := range senders {
 				wg.Go(func() {
 					for n := uint64(1); ctx.Err() == nil; n++ {
-						if _, err := s.Put(ctx, pod(i), value(pod(i), n), time.Minute); err == nil {
+						if _, err := s.Put(ctx, pod(i), value(pod(i), n), nil, time.Minute); err == nil {
 							answered[i].Store(n)
 						}
 					}

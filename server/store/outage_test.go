@@ -24,7 +24,7 @@ func TestStoppedEtcdIsToldInTimeAndForgottenOnceItGoesOn(t *testing.T) {
 
 	etcd.Pause()
 	began := time.Now()
-	_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute)
+	_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), nil, time.Minute)
 	if took := time.Since(began); !errors.Is(err, store.ErrUnavailable) || took > 3*time.Second {
 		t.Errorf("put: %v after %v", err, took)
 	}
@@ -79,7 +79,7 @@ func TestKilledEtcdComesBackOnItsData(t *testing.T) {
 
 	etcd.Kill()
 	eventually.True(t, "it is told", func() bool { return s.Trouble() != "" })
-	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") {
+	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 2), nil, time.Minute); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("put: %v", err)
 	}
 	if err := s.Check(t.Context()); !errors.Is(err, store.ErrUnavailable) {
@@ -127,7 +127,7 @@ func TestEtcdThatLostItsDataIsReadAnew(t *testing.T) {
 	relay.turn(empty.Endpoint)
 	eventually.True(t, "the view is that of the other", func() bool { return s.has(5) == 0 })
 	eventually.True(t, "puts work", func() bool {
-		_, err := s.Put(t.Context(), pod(9), value(pod(9), 1), time.Minute)
+		_, err := s.Put(t.Context(), pod(9), value(pod(9), 1), nil, time.Minute)
 		return err == nil
 	})
 	eventually.True(t, "the view has it", func() bool { return s.Get(pod(9)) != nil })
@@ -162,7 +162,7 @@ func TestPutAfterTheEndIsRefused(t *testing.T) {
 	s, stop := open(t, store.Config{Endpoints: []string{etcd.Endpoint}})
 	put(t, s, pod(0), 1)
 	stop()
-	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 2), nil, time.Minute); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("got error %v", err)
 	}
 }
@@ -176,7 +176,7 @@ func TestWaitingPutsAreAnsweredAtTheEnd(t *testing.T) {
 	answers := make(chan error, 100)
 	for range cap(answers) {
 		go func() {
-			_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute)
+			_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), nil, time.Minute)
 			answers <- err
 		}()
 	}

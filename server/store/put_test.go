@@ -44,7 +44,7 @@ func TestKeysThatCouldBeOthersAreRefused(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t, store.Config{Endpoints: []string{"127.0.0.1:1"}})
 	for _, key := range []fleet.Key{{}, {Namespace: "a/b", Name: "c"}, {Namespace: "a", Name: "b/c"}, {Namespace: "-", Name: "a"}, {Namespace: "a"}} {
-		if _, err := s.Put(t.Context(), key, nil, time.Minute); err == nil || errors.Is(err, store.ErrUnavailable) {
+		if _, err := s.Put(t.Context(), key, nil, nil, time.Minute); err == nil || errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("%+v: %v", key, err)
 		}
 	}
@@ -61,7 +61,7 @@ func TestConcurrentPutsAreAllKeptAndThoseOfOneKeyInOrder(t *testing.T) {
 		all.Go(func() {
 			var last int64
 			for n := range uint64(rounds) {
-				revision, err := s.Put(t.Context(), pod(i), value(pod(i), n+1), time.Minute)
+				revision, err := s.Put(t.Context(), pod(i), value(pod(i), n+1), nil, time.Minute)
 				if err != nil || revision <= last {
 					t.Errorf("put %d of %v: revision %d after %d, %v", n, pod(i), revision, last, err)
 				}
@@ -106,7 +106,7 @@ func TestPutsOfOneKeyAreCommittedInTheOrderOfTheirCalls(t *testing.T) {
 		began := make(chan struct{})
 		all.Go(func() {
 			close(began)
-			revision, err := s.Put(t.Context(), pod(0), value(pod(0), i), time.Minute)
+			revision, err := s.Put(t.Context(), pod(0), value(pod(0), i), nil, time.Minute)
 			if err != nil {
 				t.Errorf("put %d: %v", i, err)
 			}
@@ -130,7 +130,7 @@ func TestKeyIsGoneWithinItsTimeToLiveAndABucket(t *testing.T) {
 	s := openOn(t, etcd, func(c *setting) { c.LeaseBucket = 2 * time.Second })
 	const ttl = 3 * time.Second
 	began := time.Now()
-	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 1), ttl); err != nil {
+	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 1), nil, ttl); err != nil {
 		t.Fatal(err)
 	}
 	eventually.True(t, "the view has it", func() bool { return s.Get(pod(0)) != nil })
@@ -187,7 +187,7 @@ func TestGroupsFitIntoEtcdsLimits(t *testing.T) {
 			if i%50 == 0 {
 				size, want = 100<<10, store.ErrTooLarge
 			}
-			if _, err := s.Put(t.Context(), pod(i), large(pod(i), size), time.Minute); !errors.Is(err, want) {
+			if _, err := s.Put(t.Context(), pod(i), large(pod(i), size), nil, time.Minute); !errors.Is(err, want) {
 				t.Errorf("%v of %d bytes: %v", pod(i), size, err)
 			}
 		})
@@ -204,13 +204,13 @@ func TestPutThatWasGivenUpIsNotWritten(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 4 { // these occupy the writers
 		all.Go(func() {
-			_, _ = s.Put(t.Context(), pod(100+i), value(pod(100+i), 1), time.Minute)
+			_, _ = s.Put(t.Context(), pod(100+i), value(pod(100+i), 1), nil, time.Minute)
 		})
 		time.Sleep(10 * time.Millisecond)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := s.Put(ctx, pod(0), value(pod(0), 2), time.Minute); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := s.Put(ctx, pod(0), value(pod(0), 2), nil, time.Minute); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got error %v", err)
 	}
 	etcd.Resume()
@@ -234,7 +234,7 @@ func TestTooManyPutsAreRefusedAtOnce(t *testing.T) {
 	for i := range 5000 {
 		all.Go(func() {
 			began := time.Now()
-			_, err := s.Put(t.Context(), pod(i), value(pod(i), 1), time.Minute)
+			_, err := s.Put(t.Context(), pod(i), value(pod(i), 1), nil, time.Minute)
 			if errors.Is(err, store.ErrBusy) && time.Since(began) < 2*time.Second {
 				mu.Lock()
 				defer mu.Unlock()
@@ -250,7 +250,7 @@ func TestTooManyPutsAreRefusedAtOnce(t *testing.T) {
 	}
 	etcd.Resume()
 	eventually.True(t, "puts work again", func() bool {
-		_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute)
+		_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), nil, time.Minute)
 		return err == nil
 	})
 }

@@ -20,6 +20,7 @@ const (
 type pending struct {
 	lane     *lane
 	ops      []pendingOp
+	own      int // how many of them are the lane's kind's
 	bytes    int // of all values
 	deadline time.Time
 	reply    chan reply // has room for the one answer
@@ -56,7 +57,7 @@ func newPending() *pending {
 
 // fill makes p a put of ops. A key may be in it only once.
 func (p *pending) fill(k *Kind, ops []Op) error {
-	p.lane, p.ops, p.bytes = &k.lane, p.ops[:0], 0
+	p.lane, p.ops, p.own, p.bytes = &k.lane, p.ops[:0], 0, 0
 	p.behind, p.taken, p.dropped = 0, false, false
 	if len(ops) == 0 || len(ops) > maxOps {
 		return fmt.Errorf("a put has %d keys; it should have 1 to %d", len(ops), maxOps)
@@ -65,12 +66,15 @@ func (p *pending) fill(k *Kind, ops []Op) error {
 		if err := ops[i].validate(); err != nil {
 			return err
 		}
-		name := k.prefix + ops[i].Key
+		name := k.name(&ops[i])
 		if p.index(name) >= 0 {
 			return fmt.Errorf("the key %.64q is twice in one put", ops[i].Key)
 		}
 		p.ops = append(p.ops, pendingOp{Op: ops[i], name: name, key: append(p.buffer(i), name...)})
 		p.bytes += len(ops[i].Value)
+		if ops[i].Beside == nil {
+			p.own++
+		}
 	}
 	return nil
 }
@@ -95,10 +99,10 @@ func (p *pending) index(name string) int {
 
 // lane is one kind's part of the queue; its fields are the queue's.
 type lane struct {
-	// share bounds waiting, and is the lane's weight in each group.
-	share int
-	// waiting counts the keys between add and done, those dropped included until
-	// their turn comes.
+	// share is the lane's weight in each group, and bound the most that may wait.
+	share, bound int
+	// waiting counts the keys of its kind between add and done, those dropped included
+	// until their turn comes.
 	waiting int
 	// ready has the puts that no other one of the same key precedes, in the order in
 	// which they came to be so.
@@ -145,10 +149,10 @@ func (q *queue) add(p *pending) error {
 	switch {
 	case q.closed:
 		return errClosed
-	case p.lane.waiting+len(p.ops) > p.lane.share:
+	case p.lane.waiting+p.own > p.lane.bound:
 		return ErrBusy
 	}
-	p.lane.waiting += len(p.ops)
+	p.lane.waiting += p.own
 	for i := range p.ops {
 		name := p.ops[i].name
 		if before := q.newest[name]; before != nil {
@@ -279,7 +283,7 @@ func (q *queue) done(group []*pending) {
 
 // release lets go of p, and makes those ready that waited for it alone.
 func (q *queue) release(p *pending) {
-	p.lane.waiting -= len(p.ops)
+	p.lane.waiting -= p.own
 	for i := range p.ops {
 		next := p.ops[i].next
 		p.ops[i].next = nil

@@ -13,7 +13,7 @@ func queueOf(shares ...int) (*queue, []*Kind) {
 	var kinds []*Kind
 	var lanes []*lane
 	for i, share := range shares {
-		k := &Kind{prefix: fmt.Sprintf("%d/", i), lane: lane{share: share}}
+		k := &Kind{prefix: fmt.Sprintf("%d/", i), lane: lane{share: share, bound: share}}
 		kinds = append(kinds, k)
 		lanes = append(lanes, &k.lane)
 	}
@@ -108,6 +108,24 @@ func TestGroupIsBounded(t *testing.T) {
 	}
 }
 
+func TestAKindWhoseKeysComeInBurstsMayHaveMoreWaitingThanItsShare(t *testing.T) {
+	t.Parallel()
+	s := &Store{}
+	s.kinds = []*Kind{{Name: "even", Share: 4}, {Name: "bursts", Share: 2, Waiting: 5}}
+	q := newQueue(s.register()...)
+	for _, row := range []struct{ kind, most int }{{0, 4}, {1, 5}} {
+		for n := range row.most + 1 {
+			err := q.add(putOf(t, s.kinds[row.kind], fmt.Sprint(n)))
+			if want := n == row.most; errors.Is(err, ErrBusy) != want {
+				t.Errorf("put %d of %s: %v", n+1, s.kinds[row.kind].Name, err)
+			}
+		}
+	}
+	if q.shares != 6 {
+		t.Errorf("the shares are %d in all, want 6", q.shares)
+	}
+}
+
 func TestEachKindHasItsShareOfTheQueueAndOfAGroup(t *testing.T) {
 	t.Parallel()
 	many := func(prefix string, n int) (names []string) {
@@ -138,6 +156,44 @@ func TestEachKindHasItsShareOfTheQueueAndOfAGroup(t *testing.T) {
 	q.done(first)
 	q.done(second)
 	q.done(take("of the small kind alone", "f6", "f7", "f8", "f9"))
+	wantEmpty(t, q)
+}
+
+func TestAKeyBesideOneOfAnotherKindCountsInTheGroupAlone(t *testing.T) {
+	t.Parallel()
+	q, kinds := queueOf(3, 1)
+	q.smaller(4)
+	put := func(key string) *pending {
+		p := newPending()
+		if err := p.fill(kinds[0], []Op{{Beside: kinds[1], Key: key}, {Key: key}}); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, key := range []string{"a", "b", "c"} {
+		if err := q.add(put(key)); err != nil {
+			t.Fatalf("adding %s: %v", key, err)
+		}
+	}
+	if err := q.add(put("d")); !errors.Is(err, ErrBusy) {
+		t.Errorf("a put beyond the share: %v", err)
+	}
+	var keys []string
+	group := q.take(nil)
+	for _, p := range group {
+		keys = append(keys, p.ops[0].name, p.ops[1].name)
+	}
+	if want := []string{"1/a", "0/a", "1/b", "0/b"}; !slices.Equal(keys, want) {
+		t.Errorf("the group has %v, want %v", keys, want)
+	}
+	// The other kind has its own lane all the same, and its keys their order.
+	beside := add(t, q, kinds[1], "a")
+	if q.done(group); !slices.Equal(kinds[1].lane.ready, beside) {
+		t.Errorf("%v are ready", names(kinds[1].lane.ready))
+	}
+	for len(q.newest) > 0 {
+		q.done(q.take(nil))
+	}
 	wantEmpty(t, q)
 }
 

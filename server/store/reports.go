@@ -30,10 +30,10 @@ type Counters interface {
 // more than the agents of 10,000 nodes have under way.
 const waitingReports = 4096
 
-// Reports is the kind of the newest report of each pod. It is safe for use by many
-// goroutines.
+// Reports is the kind of the newest report of each pod, and that of their lives (see
+// lives), which are part of its records. It is safe for use by many goroutines.
 type Reports struct {
-	kind Kind
+	kind, beside Kind
 	// unlisted has the records of keys that are fleet.Key.Unlisted, listed the others.
 	listed, unlisted *View[fleet.Key, *fleet.Record]
 	counters         Counters
@@ -53,11 +53,13 @@ type Reports struct {
 // NewReports returns the kind of reports, which tells counters of each; nil: nobody
 // is told.
 func NewReports(counters Counters, now func() time.Time) *Reports {
+	lives := newLives()
 	decode := func(key fleet.Key, e Entry) (*fleet.Record, error) {
 		decoded, err := report.DecodeRecord(e.Value)
 		if err != nil {
 			return nil, err
 		}
+		lives.join(&decoded, key, e.Revision)
 		return &fleet.Record{Key: key, Record: decoded, Learned: now(), Read: e.Read, Revision: e.Revision}, nil
 	}
 	only := func(unlisted bool) func(string) (fleet.Key, bool) {
@@ -68,20 +70,29 @@ func NewReports(counters Counters, now func() time.Time) *Reports {
 	}
 	r := &Reports{counters: counters, listed: NewView(only(false), decode), unlisted: NewView(only(true), decode)}
 	r.kind = Kind{Name: "agents", Share: waitingReports, Keeper: r}
+	// A life is written along with its report, so none ever waits.
+	r.beside = Kind{Name: "lives", Share: 1, Keeper: lives}
 	return r
 }
 
-// Kind is the reports' row of the table.
-func (r *Reports) Kind() *Kind { return &r.kind }
+// Kinds are the reports' rows of the table, in the order in which they are read: a
+// report is read once its life is.
+func (r *Reports) Kinds() []*Kind { return []*Kind{&r.beside, &r.kind} }
 
-// Put keeps value, which must be what report.AppendRecord writes, as the newest
-// report under key for ttl. Otherwise it is as Kind.Put.
-func (r *Reports) Put(ctx context.Context, key fleet.Key, value []byte, ttl time.Duration) (revision int64, err error) {
+// Put keeps as the newest report under key, for ttl, what report.AppendRecord and
+// report.AppendLife write; life is empty where nothing is to be kept of it. Otherwise it
+// is as Kind.Put.
+func (r *Reports) Put(ctx context.Context, key fleet.Key, record, life []byte, ttl time.Duration) (revision int64, err error) {
 	name, err := reportKey(key)
 	if err != nil {
 		return 0, err
 	}
-	return r.kind.Put(ctx, Op{Key: name, Value: value, TTL: ttl})
+	op := Op{Key: name, Value: record, TTL: ttl}
+	if len(life) == 0 {
+		return r.kind.Put(ctx, op)
+	}
+	// Changes are told in the order of the ops: the life first.
+	return r.kind.Put(ctx, Op{Beside: &r.beside, Key: name, Value: life, TTL: ttl}, op)
 }
 
 // Get returns the newest report under key, or nil.

@@ -37,7 +37,7 @@ func TestOutOfSpaceIsToldWhereEtcdIsNotOurs(t *testing.T) {
 	s := openOn(t, etcd)
 	put(t, s, pod(0), 1)
 	fill(t, etcd)
-	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute); !errors.Is(err, store.ErrNoSpace) {
+	if _, err := s.Put(t.Context(), pod(0), value(pod(0), 2), nil, time.Minute); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("put: %v", err)
 	}
 	const want = "etcd is out of space: it takes no writes until it is compacted and defragmented, and its NOSPACE alarm disarmed"
@@ -84,7 +84,7 @@ func TestOutOfSpaceIsHealedWhereEtcdIsOurs(t *testing.T) {
 	put(t, s, pod(0), 1)
 	fill(t, etcd)
 	eventually.True(t, "puts work again", func() bool {
-		_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), time.Minute)
+		_, err := s.Put(t.Context(), pod(0), value(pod(0), 2), nil, time.Minute)
 		return err == nil
 	})
 	eventually.True(t, "etcd is well", func() bool { return s.Check(t.Context()) == nil })

@@ -76,6 +76,7 @@ func (s *Store) register() []*lane {
 	for i, k := range s.kinds {
 		k.store, k.prefix = s, s.tree.kind(k.Name)
 		k.lane.share = cmp.Or(k.Share, defaultShare)
+		k.lane.bound = cmp.Or(k.Waiting, k.lane.share)
 		lanes[i] = &k.lane
 	}
 	return lanes

@@ -46,7 +46,7 @@ func open(t testing.TB, cfg store.Config, change ...func(*setting)) (w world, st
 		set.Tree = "netchecker"
 	}
 	w.Reports, w.checkpoints = store.NewReports(set.counters, time.Now), store.NewCheckpoints(set.counters)
-	s, err := store.Open(set.Config, append([]*store.Kind{w.Reports.Kind(), w.checkpoints.Kind()}, set.kinds...)...)
+	s, err := store.Open(set.Config, append(append(w.Reports.Kinds(), w.checkpoints.Kind()), set.kinds...)...)
 	if err != nil {
 		t.Fatalf("opening the store: %v", err)
 	}
@@ -103,7 +103,7 @@ func value(key fleet.Key, uptime uint64) []byte {
 
 func put(t testing.TB, s world, key fleet.Key, uptime uint64) (revision int64) {
 	t.Helper()
-	revision, err := s.Put(t.Context(), key, value(key, uptime), time.Minute)
+	revision, err := s.Put(t.Context(), key, value(key, uptime), nil, time.Minute)
 	if err != nil {
 		t.Fatalf("putting %v: %v", key, err)
 	}

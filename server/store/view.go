@@ -17,7 +17,7 @@ type View[K comparable, T any] struct {
 	items map[K]item[T]
 
 	// Of the goroutine that calls Load and Apply:
-	complaints map[string]bool
+	complaints complaints
 }
 
 type item[T any] struct {
@@ -29,7 +29,7 @@ type item[T any] struct {
 // decode refuses, count as not being there, so that all servers have the same view
 // whenever they read it.
 func NewView[K comparable, T any](parse func(key string) (K, bool), decode func(K, Entry) (T, error)) *View[K, T] {
-	return &View[K, T]{parse: parse, decode: decode, items: make(map[K]item[T]), complaints: make(map[string]bool)}
+	return &View[K, T]{parse: parse, decode: decode, items: make(map[K]item[T]), complaints: make(complaints)}
 }
 
 // Get returns what is kept under key; ok is false where nothing is.
@@ -109,18 +109,21 @@ func (v *View[K, T]) read(key K, e Entry) (value T, ok bool) {
 	}
 	value, err := v.decode(key, e)
 	if err != nil {
-		v.complain(e.Key, err)
+		v.complaints.about(e.Key, err)
 	}
 	return value, err == nil
 }
 
-// maxComplaints bounds the keys whose values are complained about, once each.
+// complaints has the keys whose values were complained about, once each.
+type complaints map[string]bool
+
+// maxComplaints bounds them.
 const maxComplaints = 100
 
-func (v *View[K, T]) complain(key string, err error) {
-	if v.complaints[key] || len(v.complaints) >= maxComplaints {
+func (c complaints) about(key string, err error) {
+	if c[key] || len(c) >= maxComplaints {
 		return
 	}
-	v.complaints[key] = true
+	c[key] = true
 	glog.Warningf("Ignoring the value of %.128q in etcd, which can't be read: %v", key, err)
 }

@@ -172,11 +172,15 @@ func (w *writer) build(ctx context.Context, group []*pending) error {
 	w.used, w.request.Success = w.used[:0], w.request.Success[:0]
 	plain := 0
 	for _, p := range group {
+		var id int64
 		for i := range p.ops {
 			op := &p.ops[i]
-			id, err := w.lease(ctx, op.TTL)
-			if err != nil {
-				return err
+			// Asked for twice, a lease may be that of the next bucket.
+			if i == 0 || op.TTL != p.ops[i-1].TTL {
+				var err error
+				if id, err = w.lease(ctx, op.TTL); err != nil {
+					return err
+				}
 			}
 			if op.Once || op.Value == nil {
 				w.request.Success = append(w.request.Success, op.request(op.name, id))

@@ -19,7 +19,7 @@ const (
 
 // reserved is what docs/architecture.md says below the table of server/.
 var reserved = []architecture.Reserved{
-	{Name: "client-go", Prefix: "k8s.io/client-go", For: []string{"server/pods"}},
+	{Name: "client-go", Prefix: "k8s.io/client-go", For: []string{"server/kube", "server/pods", "server/shared", "server/events"}},
 	{Name: "etcd", Prefix: "go.etcd.io/etcd", For: []string{"server/store", "server/store/embedded", "server/leader"}},
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -44,9 +45,9 @@ const tracking = `table inet bench {
 }
 `
 
-// openNetwork lets packets pass in the namespace of this process, which must be a
-// new one.
-func openNetwork(ctx context.Context) error {
+// openNetwork lets packets of up to mtu bytes pass in the namespace of this process, which
+// must be a new one; 0: as many as lo takes.
+func openNetwork(ctx context.Context, mtu int) error {
 	lo, err := net.InterfaceByName("lo")
 	if err != nil {
 		return fmt.Errorf("looking at the network: %w", err)
@@ -56,6 +57,9 @@ func openNetwork(ctx context.Context) error {
 	}
 	if err := command(ctx, "", "ip", "link", "set", "lo", "up"); err != nil {
 		return err
+	}
+	if mtu != 0 {
+		return command(ctx, "", "ip", "link", "set", "lo", "mtu", strconv.Itoa(mtu))
 	}
 	return command(ctx, tracking, "nft", "-f", "-")
 }
@@ -86,7 +90,7 @@ func lookPath(name string) (string, error) {
 // connectApart is the child that makes connections in a network of its own. It
 // writes what they left to out.
 func connectApart(ctx context.Context, o options, out, progress io.Writer) (err error) {
-	if err := openNetwork(ctx); err != nil {
+	if err := openNetwork(ctx, o.mtu); err != nil {
 		return err
 	}
 	s, err := newStage(o, progress)
@@ -103,6 +107,12 @@ func connectApart(ctx context.Context, o options, out, progress io.Writer) (err 
 
 // connectAndLook makes connections to a server, and looks at what they leave.
 func (s *stage) connectAndLook(ctx context.Context) (traces, error) {
+	switch s.ending {
+	case bySamples:
+		return s.sampleAndLook(ctx)
+	case byProbes:
+		return s.probeAndLook(ctx)
+	}
 	etcd, err := s.startEtcd(ctx)
 	if err != nil {
 		return traces{}, err

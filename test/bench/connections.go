@@ -22,9 +22,17 @@ const (
 	byRST = "rst"
 	// byAgents lets real agents report, and probe the server's ping as they do.
 	byAgents = "agents"
+	// bySamples lets a real agent sample backends, and report as usual.
+	bySamples = "samples"
+	// byProbes lets two real agents probe each other, each as if the other one were all
+	// that it probes.
+	byProbes = "probes"
 )
 
 func endings() []string { return []string{byFIN, byRST, byAgents} }
+
+// allApart are all that the child apart can do.
+func allApart() []string { return append(endings(), bySamples, byProbes) }
 
 // stays is how long a socket stays in TIME_WAIT (TCP_TIMEWAIT_LEN of Linux).
 const stays = time.Minute
@@ -40,6 +48,8 @@ type traces struct {
 	Tracked, Counted int
 	// Open is how many sockets the server held at the same time, at most.
 	Open int
+	// Sent is how many bytes a second left by lo.
+	Sent float64
 	// Reports and Pings are how many the server has answered.
 	Reports, Pings float64
 }
@@ -113,13 +123,17 @@ func (t traces) values(ending string) []float64 {
 	return []float64{float64(t.AtServer), float64(t.AtAgents), float64(t.Tracked), float64(t.Counted), float64(t.Open)}
 }
 
-// connect runs the child that makes connections, in a network of its own, and
-// returns what they left there. The network ends with its last process.
+// connect runs the child that makes connections, in a network of its own.
 func (s *stage) connect(ctx context.Context, b build, ending string) (traces, error) {
 	s.say("%s", b.of(fmt.Sprintf("Making connections for %v in a network namespace: %s", s.connectFor, ending)))
-	child := exec.CommandContext(ctx, s.builds[len(s.builds)-1].bench, "-child", apart, "-ending", ending, "-bin", b.dir, "-dir", s.dir,
-		"-pods", strconv.Itoa(s.podAgents), "-interval", strconv.Itoa(s.interval),
+	return s.runApart(ctx, b, "-ending", ending, "-pods", strconv.Itoa(s.podAgents), "-interval", strconv.Itoa(s.interval),
 		"-connections-seconds", strconv.FormatFloat(s.connectFor.Seconds(), 'f', -1, 64))
+}
+
+// runApart runs the child that has a network of its own, and returns what it has seen
+// there. The network ends with its last process.
+func (s *stage) runApart(ctx context.Context, b build, args ...string) (traces, error) {
+	child := exec.CommandContext(ctx, s.builds[len(s.builds)-1].bench, append([]string{"-child", apart, "-bin", b.dir, "-dir", s.dir}, args...)...)
 	child.SysProcAttr = ownNetwork()
 	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
 	child.WaitDelay = 2 * endWithin

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/netchecker/netchecker/pkg/assignment"
 	"github.com/netchecker/netchecker/pkg/report"
 )
 
@@ -20,24 +21,35 @@ const (
 type agent struct {
 	name, node string
 	network    report.Network
+	// boot is its boot id; empty of an original agent. With samples it samples a backend.
+	boot    string
+	samples bool
+	// rows are those of its sessions with others; nil of one that does not mesh.
+	rows []report.Session
+	// address and zone are told of one that meshes.
+	address, zone string
 }
 
 // crew is n agents, one for either network of each node.
 func crew(n int) []agent {
 	all := make([]agent, n)
 	for i := range all {
-		node := fmt.Sprintf("node-%05d", i/2)
-		all[i] = agent{"netchecker-agent-" + node, node, report.Pod}
+		node := nodeName(i / 2)
+		all[i] = agent{name: "netchecker-agent-" + node, node: node, network: report.Pod}
 		if i%2 == 1 {
-			all[i] = agent{"netchecker-agent-hostnet-" + node, node, report.Host}
+			all[i] = agent{name: "netchecker-agent-hostnet-" + node, node: node, network: report.Host}
 		}
 	}
 	return all
 }
 
-// report is what an original agent says: the example of the contract, for a.
+func nodeName(i int) string { return fmt.Sprintf("node-%05d", i) }
+func zoneName(i int) string { return fmt.Sprintf("zone-%d", i%zones) }
+
+// report is what an original agent says: the example of the contract, for a. One that
+// samples a backend says besides what is open.
 func (a agent) report(interval int) report.Report {
-	return report.Report{
+	r := report.Report{
 		ReportInterval: int64(interval),
 		NodeName:       a.node,
 		PodName:        a.name,
@@ -50,6 +62,17 @@ func (a agent) report(interval int) report.Report {
 			DNSLookup: 1, Connect: 1,
 		}},
 	}
+	if a.boot != "" {
+		r.Namespace, r.BootID, r.Clock = namespace, a.boot, settled
+	}
+	if a.samples {
+		r.Disruption = &report.Disruption{AsOf: settled, Open: folds(1, report.Info, "", 0, 0)}
+	}
+	if a.rows != nil {
+		r.Mesh = &report.Mesh{AsOf: settled, Sessions: report.SessionsOf(a.rows...)}
+		r.Understands = map[string]string{assignment.Topic: untold}
+	}
+	return r
 }
 
 // record is the value that the server stores for a's report.
@@ -57,11 +80,18 @@ func (a agent) record(interval int) []byte {
 	return report.AppendRecord(nil, &report.Record{Report: a.report(interval), LastUpdated: time.Now().UTC()})
 }
 
+// untold is the version that a report states of one who was told nothing: as long as one may be, none that a
+// server has, with room for those.
+var untold = strings.Repeat("-", 64)
+
 // requests are the agents' reports as HTTP requests, encoded ahead. What they all
 // end with, the padding, is kept once.
 type requests struct {
 	heads [][]byte
 	tail  []byte
+	// versions is where each head states which news its agent has; -1 of one to whom
+	// there is none to tell.
+	versions []int
 }
 
 // Header lines are added to those that an original agent sends.
@@ -75,7 +105,8 @@ func encode(crew []agent, addr string, interval int, header ...string) *requests
 		rs.tail = body[at:]
 		head := fmt.Appendf(nil, "POST /api/v1/agents/%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Go-http-client/1.1\r\n"+
 			"Content-Length: %d\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n%s\r\n", a.name, addr, len(body), more)
-		rs.heads = append(rs.heads, append(head, body[:at]...))
+		head = append(head, body[:at]...)
+		rs.heads, rs.versions = append(rs.heads, head), append(rs.versions, bytes.Index(head, []byte(untold)))
 	}
 	return &rs
 }
@@ -83,6 +114,24 @@ func encode(crew []agent, addr string, interval int, header ...string) *requests
 // appendTo appends the request of the agent at index i.
 func (rs *requests) appendTo(dst []byte, i int) []byte {
 	return append(append(dst, rs.heads[i]...), rs.tail...)
+}
+
+// hear has the next report of the agent at index i state the version that the server
+// replied.
+func (rs *requests) hear(i int, reply []byte) {
+	_, after, _ := bytes.Cut(reply, []byte(`"version":"`))
+	version, _, told := bytes.Cut(after, []byte(`"`))
+	at := rs.versions[i]
+	if at < 0 || !told || len(version) > len(untold) {
+		return
+	}
+	// What is left of the room comes after the end of the string, where JSON allows spaces.
+	room := rs.heads[i][at : at+len(untold)+1]
+	n := copy(room, version)
+	room[n] = '"'
+	for n++; n < len(room); n++ {
+		room[n] = ' '
+	}
 }
 
 // agentsFile is the content of the server's -agents-file. It is JSON, which is
@@ -93,7 +142,18 @@ func agentsFile(crew []agent) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = fmt.Appendf(b, "\n"+`{"name":%q,"namespace":%q,"node":%q,"network":%q}`, a.name, namespace, a.node, a.network)
+		b = fmt.Appendf(b, "\n"+`{"name":%q,"namespace":%q,"node":%q,"network":%q`, a.name, namespace, a.node, a.network)
+		if a.address != "" {
+			b = fmt.Appendf(b, `,"addresses":[%q],"meshPort":8083`, a.address)
+		}
+		b = append(b, '}')
+	}
+	b = append(b, `],"nodes":[`...)
+	for i := 0; i < len(crew) && crew[i].zone != ""; i += 2 { // one for both of its agents
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Appendf(b, "\n"+`{"name":%q,"zone":%q}`, crew[i].node, crew[i].zone)
 	}
 	return append(b, "]}\n"...)
 }

@@ -19,6 +19,8 @@ type load struct {
 	conns   []*conn
 	workers int
 	acked   atomic.Int64
+	// took is told how long each report took until it was acknowledged; nil: nobody is.
+	took func(time.Duration)
 }
 
 // newLoad sends to addr over that many connections.
@@ -67,6 +69,7 @@ func (w *worker) send() error {
 
 func (w *worker) sendFor(i int) error {
 	w.request = w.requests.appendTo(w.request[:0], i)
+	began := time.Now()
 	status, body, err := w.conns[i%len(w.conns)].do(w.request)
 	if err != nil {
 		return fmt.Errorf("sending a report: %w", err)
@@ -75,6 +78,10 @@ func (w *worker) sendFor(i int) error {
 		return fmt.Errorf("a report was answered %d: %s", status, body)
 	}
 	w.acked.Add(1)
+	w.requests.hear(i, body)
+	if w.took != nil {
+		w.took(time.Since(began))
+	}
 	return nil
 }
 

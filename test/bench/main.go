@@ -3,7 +3,7 @@
 // etcd that syncs to the disk, and for the memory a real kube-apiserver.
 //
 // It is what make bench runs. These are its parts, which -only chooses from; the
-// last two are measured only when they are asked for:
+// last ones are measured only when they are asked for:
 //
 //	reports      Reports acknowledged per second: payloads of the original agents
 //	             with their padding, encoded ahead, over 64 connections. Held against
@@ -24,8 +24,25 @@
 //	             the connection tracking, in a network namespace of its own: with
 //	             reports over new connections that end by FIN, or by RST, and what
 //	             real agents leave for each of their rounds.
+//	backends     What it costs an agent to sample 16 backends every second over new and
+//	             over kept connections, by HTTP and by TLS; and the connections that
+//	             are tracked for it, in a network namespace of its own.
+//	mesh         What it costs an agent to probe 8 peers and to answer them, in one
+//	             address family and in two, with packets as large as loopback's.
+//	traffic      How many bytes a node sends for 8 peers, at MTU 1500 and at 9000, in a
+//	             network namespace of its own.
+//	meshed       What the agents of 100, 1,000 and 10,000 nodes that mesh cost a server
+//	             more than as many that do not: memory, heap, processor time; how long
+//	             the check takes to be answered, next to a ping; and making a plan.
 //	outage       What 200 real agents do while etcd is away for a minute, stopped or
 //	             paused, and how soon all are back.
+//	intervals    How long it takes until all is stored that 5,000 agents tell when a
+//	             backend fails for all of them at once, and is back; and what reports
+//	             take meanwhile, next to what they take otherwise.
+//	updates      The same of the updates that 20,000 agents send at once, whose paths
+//	             to each other have become worse, while their reports have the rows of
+//	             17 sessions each. They send them within the time that the server would
+//	             tell so many, unless -updates-spread says another.
 //
 // With -against, the binaries of another build are measured too, in turn with these
 // within each round, the other ones first each time. The figures of both are printed
@@ -103,7 +120,13 @@ func parts() []part {
 		{name: "check", measure: measureCheck},
 		{name: "memory", measure: measureMemory},
 		{name: "connections", measure: measureConnections, asked: true},
+		{name: "backends", measure: measureBackends, asked: true},
+		{name: "mesh", measure: measureMesh, asked: true},
+		{name: "traffic", measure: measureTraffic, asked: true},
+		{name: "meshed", measure: measureMeshed, asked: true},
 		{name: "outage", measure: measureOutage, asked: true},
+		{name: "intervals", measure: measureIntervals, asked: true},
+		{name: "updates", measure: measureUpdates, asked: true},
 	}
 }
 

@@ -64,13 +64,45 @@ func TestPartsAreMeasuredAndNothingIsLeftBehind(t *testing.T) {
 			`(?m)^Tracked connections, 100 reports/s ended by FIN after 2s +[12]\d\d$`,
 			`(?m)^Sockets in TIME_WAIT for each round of a real agent, after 2s +\d`,
 		}},
+		{"backends", "-only backends -rounds 1 -backends-seconds 0.5 -connections-seconds 2", []string{
+			`round 1: without backends, an agent takes [\d.]+% of a core and [\d.]+ MiB`,
+			`(?m)^Agent's CPU for 16 backends × 2 each second over HTTP, of a core +-?[\d.]+ % +at most 2.00 % +(met|MISSED)$`,
+			`(?m)^Agent's memory for 16 backends × 2 each second over TLS +-?[\d.]+ MiB +at most 10.0 MiB +(met|MISSED)$`,
+			`(?m)^Tracked connections of an agent's 16 backends × 2 each second over HTTP +\d+ *`,
+		}},
+		{"mesh", "-only mesh -rounds 1 -backends-seconds 0.5", []string{
+			`round 1: probing in 2 families, an agent takes [\d.]+% of a core and [\d.]+ MiB`,
+			`(?m)^Agent's CPU for 8 peers that probe it as well, in one family, of a core +-?[\d.]+ % +at most 1.00 % +(met|MISSED)$`,
+			`(?m)^Agent's memory for 8 peers that probe it as well, in two families +-?[\d.]+ MiB +at most 20.0 MiB +(met|MISSED)$`,
+		}},
+		{"traffic", "-only traffic -rounds 1 -interval 1 -backends-seconds 1", []string{
+			`round 1: with an MTU of 9000, a node sends [1-9]\d* bytes/s`,
+			`(?m)^Bytes that a node sends for 8 peers, MTU 1500 +[1-9]\d* /s +at most 25000 /s +(met|MISSED)$`,
+		}},
+		{"meshed", "-only meshed -nodes 100 -rounds 1 -interval 1 -meshed-seconds 1", []string{
+			`round 1: 100 nodes, agents that mesh: [\d.]+ MiB, of which [\d.]+ MiB are heap, and [1-9]\d* ms/s; check p50 [\d.]+ ms, .* ping p50 `,
+			`(?m)^Making a plan, 100 nodes +[\d.]+ ms +at most 50.00 ms +met$`,
+			`(?m)^Server's memory more for agents that mesh, 100 nodes +-?[\d.]+ MiB +at most 60.0 MiB +(met|MISSED)$`,
+			`(?m)^Check by ping, p99, agents that mesh, 100 nodes +[\d.]+ +at most [\d.]+ +(met|MISSED)$`,
+		}},
 		{"outage", "-only outage -outage-agents 3 -interval 1 -outage-seconds 2", []string{
 			`(?m)^Reports sent while etcd is down, 3 agents +[\d.]+ /s`,
 			`(?m)^All 3 agents are back after etcd was frozen +[\d.]+ s +at most 2.0 s +(met|MISSED)$`,
 		}},
+		{"intervals", "-only intervals -intervals-agents 100 -interval 1 -intervals-seconds 6", []string{
+			`(?m)^Reports' p99 over the 6s around a backend's failure, 100 agents +[\d.]+ ms +at most [\d.]+ ms +(met|MISSED)`,
+			`(?m)^All intervals are stored after a backend's failure, 100 agents +[\d.]+ s`,
+			`(?m)^All intervals are stored after its return, 100 agents +[\d.]+ s`,
+		}},
+		{"updates", "-only updates -updates-agents 100 -interval 1 -intervals-seconds 6", []string{
+			`(?m)^Reports' p99 over the 6s around 100 updates within 1s +[\d.]+ ms +at most [\d.]+ ms +(met|MISSED)`,
+			`(?m)^All are stored after 100 updates within 1s +[\d.]+ s`,
+			`(?m)^Share of updates that had to be sent again +[\d.]+`,
+		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if _, err := lookPath("nft"); err != nil && row.name == "connections" {
+			t.Parallel() // most of it waits
+			if _, err := lookPath("nft"); err != nil && (row.name == "connections" || row.name == "backends") {
 				t.Skip("the network namespace in which connections are counted takes nft")
 			}
 			data := t.TempDir()
@@ -118,18 +150,20 @@ func TestFlagsThatAreWrongAreToldByName(t *testing.T) {
 		}
 	}
 	for _, row := range []struct{ args, want string }{
-		{"-only speed", `bench: -only: there is no part "speed"; there are reports, check, memory, connections, outage`},
+		{"-only speed", `bench: -only: there is no part "speed"; there are reports, check, memory, connections, backends, mesh, traffic, meshed, outage, intervals, updates`},
 		{"-sizes 1000,x", `bench: -sizes: "1000,x" should be numbers from 100, with ',' between them`},
 		{"-rounds 0", "bench: -rounds is 0; it should be at least 1"},
-		{"-seconds 0", "bench: -seconds and those of check, memory, connections and outage should be at least 0.1"},
+		{"-seconds 0", "bench: -seconds and those of check, memory, connections, backends, outage and intervals, -updates-spread and -meshed-seconds should be at least 0.1"},
 		{"-pods 5", "bench: -pods is 5; it should be at least 100"},
 		{"-interval 0", "bench: -interval is 0; it should be at least 1"},
 		{"-interval 30 -memory-seconds 31", "bench: -memory-seconds is 31; it should be 2 more than -interval at least, so that all report"},
 		{"-outage-agents 0", "bench: -outage-agents is 0; it should be at least 1"},
+		{"-intervals-agents 5", "bench: -intervals-agents is 5; it should be at least 100"},
+		{"-updates-agents 5", "bench: -updates-agents is 5; it should be at least 100"},
 		{"-connections-seconds 61", "bench: -connections-seconds is 61; it should be at most 60, for which a socket stays in TIME_WAIT"},
 		{"-child x", "bench: -child should be no-store or apart"},
 		{"-child no-store", "bench: -child no-store takes -endpoint and -agents"},
-		{"-child apart -ending x", "bench: -child apart takes -ending, one of fin, rst, agents"},
+		{"-child apart -ending x", "bench: -child apart takes -ending, one of fin, rst, agents, samples, probes"},
 		{"-against " + bin, "bench: -against: stat " + bin + "/bench: no such file or directory; make bench-against makes it"},
 		{"now", `bench: no arguments are expected, got ["now"]`},
 		{"-bin /nonexistent", "bench: -bin: stat /nonexistent/netchecker-server: no such file or directory; make build makes it"},

@@ -42,8 +42,10 @@ func serveWithoutStore(ctx context.Context, endpoint string, agents int) error {
 // forgetful is a store that acknowledges at once.
 type forgetful struct{}
 
-func (forgetful) Put(context.Context, fleet.Key, []byte, time.Duration) (int64, error) { return 1, nil }
-func (forgetful) Unlisted(fleet.Key) (int, bool)                                       { return 0, false }
+func (forgetful) Put(context.Context, fleet.Key, []byte, []byte, time.Duration) (int64, error) {
+	return 1, nil
+}
+func (forgetful) Unlisted(fleet.Key) (int, bool) { return 0, false }
 
 // blind knows nothing; nobody asks this server for a verdict.
 type blind struct{}

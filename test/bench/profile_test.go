@@ -13,6 +13,7 @@ import (
 	"github.com/netchecker/netchecker/server/intake"
 	"github.com/netchecker/netchecker/server/judge"
 	"github.com/netchecker/netchecker/server/metrics"
+	"github.com/netchecker/netchecker/server/paths"
 	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/server/tally"
 	"github.com/netchecker/netchecker/test/etcdtest"
@@ -49,12 +50,33 @@ func BenchmarkReportPath(b *testing.B) {
 	}
 }
 
+// BenchmarkUpdatePath does so with updates, each over a connection of its own.
+func BenchmarkUpdatePath(b *testing.B) {
+	addr := startParts(b, etcdtest.Start(b).Endpoint, reporters)
+	messages := updates(probing(crew(reporters)), addr)
+	var sent atomic.Int64
+	b.ReportAllocs()
+	b.ResetTimer()
+	var all sync.WaitGroup
+	for range senders {
+		all.Go(func() {
+			for n := sent.Add(1) - 1; n < int64(b.N); n = sent.Add(1) - 1 {
+				if _, err := tell(b.Context(), addr, messages[n%reporters], time.Now(), 0); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
 // startParts wires the report path as server/run.go does, until b ends, and
 // returns where it serves.
 func startParts(b *testing.B, endpoint string, agents int) (addr string) {
 	m, counters, list := metrics.New(), tally.New(time.Now), listOf(crew(agents))
 	reports, checkpoints := store.NewReports(counters, time.Now), store.NewCheckpoints(counters)
-	st, err := store.Open(store.Config{Endpoints: []string{endpoint}, Tree: "netchecker", Observer: m}, reports.Kind(), checkpoints.Kind())
+	told := paths.New(paths.Config{TTL: time.Minute, Now: time.Now})
+	st, err := store.Open(store.Config{Endpoints: []string{endpoint}, Tree: "netchecker", Observer: m}, append(reports.Kinds(), checkpoints.Kind(), told.Kept())...)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -67,7 +89,8 @@ func startParts(b *testing.B, endpoint string, agents int) (addr string) {
 	srv := serve.New(serve.Config{
 		Name: "API", Addr: "127.0.0.1:0", IdleTimeout: 20 * time.Second,
 		Handler: api.New(api.Config{
-			Taker: intake.New(intake.Config{Store: reports, Pods: list, TTL: 300 * time.Second, Now: time.Now}), Snapshots: j, Observer: m, StaleAfter: time.Minute,
+			Taker:     intake.New(intake.Config{Store: reports, Pods: list, TTL: 300 * time.Second, Kinds: []intake.Kind{told.Kind()}, Now: time.Now}),
+			Snapshots: j, Observer: m, StaleAfter: time.Minute,
 			MaxBody: 1 << 20, BodyWithin: 10 * time.Second, Unavailable: store.Passing,
 			Health: http.NotFoundHandler(), Ready: http.NotFoundHandler(), Metrics: http.NotFoundHandler(),
 		}),

@@ -85,6 +85,22 @@ func aliveTracked() (int, error) {
 	return bytes.Count(list, []byte("\n")), nil
 }
 
+// sentByLo is how many bytes have left by lo in this network namespace, with the headers
+// of Ethernet (proc_pid_net(5)).
+func sentByLo() (float64, error) {
+	text, err := os.ReadFile("/proc/net/dev")
+	if err != nil {
+		return 0, fmt.Errorf("counting what lo sends: %w", err)
+	}
+	_, counts, _ := strings.Cut(string(text), "lo:")
+	const sent = 8 // after as many counts of what was received
+	fields := strings.Fields(counts)
+	if len(fields) <= sent {
+		return 0, fmt.Errorf("counting what lo sends: %q has no line of it", text)
+	}
+	return strconv.ParseFloat(fields[sent], 64)
+}
+
 // openSockets is how many sockets a process holds.
 func openSockets(pid int) (int, error) {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)

@@ -27,6 +27,8 @@ type conn struct {
 	tcp   *net.TCPConn // nil while there is no connection
 	in    *bufio.Reader
 	body  []byte
+	// retryAfter is how long the last answer asks to wait; 0 where it does not.
+	retryAfter time.Duration
 }
 
 func newConn(addr string) *conn {
@@ -136,7 +138,7 @@ func statusOf(line []byte) (int, error) {
 // header reads the header lines: how long the body is, and whether it is the last
 // one on this connection.
 func (c *conn) header() (length int, last bool, err error) {
-	length = -1
+	length, c.retryAfter = -1, 0
 	for {
 		line, err := c.in.ReadSlice('\n')
 		if err != nil {
@@ -150,6 +152,11 @@ func (c *conn) header() (length int, last bool, err error) {
 		switch string(name) {
 		case "Content-Length":
 			if length, err = strconv.Atoi(string(value)); err != nil {
+				return 0, false, fmt.Errorf("%q: %w", line, err)
+			}
+		case "Retry-After":
+			c.retryAfter, err = time.ParseDuration(string(value) + "s")
+			if err != nil {
 				return 0, false, fmt.Errorf("%q: %w", line, err)
 			}
 		case "Connection":

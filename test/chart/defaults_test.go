@@ -33,9 +33,10 @@ func expect(t *testing.T, all objects, rows ...expectation) {
 
 func TestByDefaultThereAreTheObjectsThatOneNeeds(t *testing.T) {
 	want := []string{
-		"ClusterRole/netchecker-server", "ClusterRoleBinding/netchecker-server",
+		"ClusterRole/netchecker-server", "ClusterRoleBinding/netchecker-server", "ConfigMap/netchecker-backends",
 		pods, hostnet, server,
-		"Pod/netchecker-test", "PodDisruptionBudget/netchecker-server", service,
+		"Pod/netchecker-test", "PodDisruptionBudget/netchecker-server",
+		"Role/netchecker-server", "RoleBinding/netchecker-server", service,
 		"ServiceAccount/netchecker-agent", "ServiceAccount/netchecker-server",
 	}
 	if got := slices.Sorted(maps.Keys(render(t))); !slices.Equal(got, want) {
@@ -67,7 +68,7 @@ func TestAgentsLearnWhoTheyAreAndHaveNoToken(t *testing.T) {
 		for i, row := range []struct{ name, field string }{
 			{"MY_POD_NAME", "metadata.name"}, {"MY_NODE_NAME", "spec.nodeName"},
 			{"MY_POD_NAMESPACE", "metadata.namespace"}, {"MY_POD_IPS", "status.podIPs"},
-			{"MY_POD_UID", "metadata.uid"},
+			{"MY_POD_UID", "metadata.uid"}, {"MY_NODE_IP", "status.hostIP"},
 		} {
 			expect(t, all, expectation{ds, "spec.template.spec.containers.0.env." + strconv.Itoa(i),
 				`{"name":"` + row.name + `","valueFrom":{"fieldRef":{"fieldPath":"` + row.field + `"}}}`})
@@ -87,9 +88,36 @@ func TestAgentsRunOnEveryNodeAndAreUpdatedByTenths(t *testing.T) {
 	expect(t, all, expectation{hostnet, "spec.minReadySeconds", "5"}, expectation{pods, "spec.minReadySeconds", "null"})
 }
 
-func TestTheServerMayListAndWatchPodsAndNodesAndNothingElse(t *testing.T) {
-	expect(t, render(t), expectation{server, "spec.template.spec.automountServiceAccountToken", "true"}, expectation{"ClusterRole/netchecker-server", "rules",
-		`[{"apiGroups":[""],"resources":["pods"],"verbs":["list","watch"]},{"apiGroups":[""],"resources":["nodes"],"verbs":["list","watch"]}]`})
+func TestTheServerMayWatchPodsAndNodesGetItsServiceAndCreateEventsInItsNamespaceAndNothingElse(t *testing.T) {
+	all := render(t)
+	const account = `[{"kind":"ServiceAccount","name":"netchecker-server","namespace":"netchecker"}]`
+	expect(t, all, expectation{server, "spec.template.spec.automountServiceAccountToken", "true"},
+		expectation{"ClusterRole/netchecker-server", "rules",
+			`[{"apiGroups":[""],"resources":["pods"],"verbs":["list","watch"]},{"apiGroups":[""],"resources":["nodes"],"verbs":["list","watch"]}]`},
+		expectation{"Role/netchecker-server", "rules", `[{"apiGroups":[""],"resources":["events"],"verbs":["create"]},` +
+			`{"apiGroups":[""],"resourceNames":["netchecker-service"],"resources":["services"],"verbs":["get"]}]`},
+		expectation{"Role/netchecker-server", "metadata.namespace", `"netchecker"`},
+		expectation{"RoleBinding/netchecker-server", "metadata.namespace", `"netchecker"`},
+		expectation{"RoleBinding/netchecker-server", "roleRef", `{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"netchecker-server"}`},
+		expectation{"RoleBinding/netchecker-server", "subjects", account}, expectation{"ClusterRoleBinding/netchecker-server", "subjects", account},
+	)
+}
+
+func TestByDefaultTheServersOwnServiceAndTheAPIServerAreSampled(t *testing.T) {
+	all := render(t)
+	expect(t, all,
+		expectation{"ConfigMap/netchecker-backends", "data.[backends.yaml]",
+			asJSON(t, "backends:\n- name: netchecker\n  url: http://{server}/api/v1/ping\n- ca: kube-ca.crt\n  name: kube-api\n  url: https://kubernetes.default.svc/readyz\n")},
+		expectation{server, "spec.template.spec.volumes.0", `{"configMap":{"name":"netchecker-backends"},"name":"backends"}`},
+		expectation{server, "spec.template.spec.containers.0.volumeMounts.0", `{"mountPath":"/etc/netchecker/backends","name":"backends","readOnly":true}`},
+		expectation{server, "spec.template.spec.containers.0.args.13", `"-backends-file=/etc/netchecker/backends/backends.yaml"`},
+		expectation{server, "spec.template.spec.containers.0.args.14", `"-backend-rate-limit=200"`})
+	for _, ds := range []string{pods, hostnet} {
+		expect(t, all,
+			expectation{ds, "spec.template.spec.containers.0.volumeMounts", `[{"mountPath":"/etc/netchecker/backends","name":"backends","readOnly":true}]`},
+			expectation{ds, "spec.template.spec.volumes",
+				`[{"name":"backends","projected":{"sources":[{"configMap":{"items":[{"key":"ca.crt","path":"kube-ca.crt"}],"name":"kube-root-ca.crt","optional":true}}]}}]`})
+	}
 }
 
 func TestProbesAskWhatTheDesignNamesAndWaitLongerThanItsHandlers(t *testing.T) {
@@ -118,11 +146,12 @@ func TestMemoryOfGoStaysATenthBelowTheLimit(t *testing.T) {
 		{"512Mi", "483183820"}, {"1Gi", "966367641"}, {"0.5Gi", "483183820"}, {"100M", "90000000"}, {"64000000", "57600000"}, {"2G", "1800000000"},
 	} {
 		expect(t, render(t, "server.resources.limits.memory="+row.limit),
-			expectation{server, "spec.template.spec.containers.0.env", `[{"name":"GOMEMLIMIT","value":"` + row.want + `"}]`})
+			expectation{server, "spec.template.spec.containers.0.env.3", `{"name":"GOMEMLIMIT","value":"` + row.want + `"}`})
 	}
-	expect(t, render(t, "server.resources.limits=null"), expectation{server, "spec.template.spec.containers.0.env", "null"})
+	expect(t, render(t, "server.resources.limits=null"),
+		expectation{server, "spec.template.spec.containers.0.env.3", "null"})
 	expect(t, render(t),
-		expectation{pods, "spec.template.spec.containers.0.env.5", `{"name":"GOMEMLIMIT","value":"60397977"}`},
+		expectation{pods, "spec.template.spec.containers.0.env.6", `{"name":"GOMEMLIMIT","value":"60397977"}`},
 		expectation{pods, "spec.template.spec.containers.0.resources", `{"limits":{"memory":"64Mi"},"requests":{"cpu":"30m","memory":"64Mi"}}`})
 }
 

@@ -44,6 +44,8 @@ var kinds = map[string]func() any{
 	"DaemonSet":             func() any { return new(appsv1.DaemonSet) },
 	"ClusterRole":           func() any { return new(rbacv1.ClusterRole) },
 	"ClusterRoleBinding":    func() any { return new(rbacv1.ClusterRoleBinding) },
+	"Role":                  func() any { return new(rbacv1.Role) },
+	"RoleBinding":           func() any { return new(rbacv1.RoleBinding) },
 	"PodDisruptionBudget":   func() any { return new(policyv1.PodDisruptionBudget) },
 	"NetworkPolicy":         func() any { return new(networkingv1.NetworkPolicy) },
 }

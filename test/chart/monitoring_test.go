@@ -134,3 +134,20 @@ func TestAlertsAndDashboardAskForMetricsThatTheServerHas(t *testing.T) {
 		}
 	}
 }
+
+func TestTheDashboardShowsWhenWhichBackendWasUp(t *testing.T) {
+	var dashboard any
+	if err := json.Unmarshal([]byte(readFile(t, "helm-chart/netchecker/files/dashboard.json")), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	for _, panel := range at(dashboard, "panels").([]any) {
+		if at(panel, "type") != "state-timeline" {
+			continue
+		}
+		if got := at(panel, "targets.0.expr"); got != "max by (backend, connection, network) (netchecker_backend_up)" {
+			t.Errorf("it asks for %s", got)
+		}
+		return
+	}
+	t.Error("there is no state timeline")
+}

@@ -26,15 +26,32 @@ func TestNotesSayHowToAsk(t *testing.T) {
 		{nil, "  helm test netchecker --namespace netchecker\n\nWhere that fails, its pod stays, and says who is missing:\n\n" +
 			"  kubectl --namespace netchecker logs netchecker-test\n"},
 		{nil, "  kubectl label --overwrite namespace netchecker pod-security.kubernetes.io/enforce=privileged"},
+		{nil, "\nWhen was which backend disrupted? The server knows for a day (docs/backends.md), and forgets it where its pod moves:\n" +
+			"etcd.embedded.persistence.enabled=true or etcd.endpoints keep it.\n"},
 		{[]string{"networkPolicy.enabled=true", "networkPolicy.from[0].ipBlock.cidr=10.0.0.0/8"}, "networkPolicy.from must have the nodes' addresses"},
 	} {
-		args := append([]string{"install", "netchecker", "helm-chart/netchecker", "--namespace", "netchecker", "--dry-run=client"}, sets(row.settings)...)
-		out, err := helm(t).Run(t.Context(), args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, notes, _ := strings.Cut(out, "\nNOTES:\n"); !strings.Contains(notes, row.want) {
+		if notes := notesOf(t, row.settings); !strings.Contains(notes, row.want) {
 			t.Errorf("%q: the notes are\n%s\nthey should have\n%s", row.settings, notes, row.want)
 		}
 	}
+}
+
+func TestNotesDoNotWarnOfForgettingWhereNothingIsForgotten(t *testing.T) {
+	for _, settings := range [][]string{{"etcd.embedded.persistence.enabled=true"}, {"etcd.endpoints={https://a:2379}"}} {
+		if notes := notesOf(t, settings); strings.Contains(notes, "forgets") {
+			t.Errorf("%q: the notes are\n%s", settings, notes)
+		}
+	}
+}
+
+// notesOf are those of an installation with these settings.
+func notesOf(t *testing.T, settings []string) string {
+	t.Helper()
+	args := append([]string{"install", "netchecker", "helm-chart/netchecker", "--namespace", "netchecker", "--dry-run=client"}, sets(settings)...)
+	out, err := helm(t).Run(t.Context(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, notes, _ := strings.Cut(out, "\nNOTES:\n")
+	return notes
 }

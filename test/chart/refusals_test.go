@@ -51,6 +51,15 @@ func TestWrongValuesAreRefusedByName(t *testing.T) {
 			"metrics.serviceMonitor.scrapeTimeout, 10s, is longer than metrics.serviceMonitor.interval, 5s"},
 		{[]string{"metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.interval=1m", "metrics.serviceMonitor.scrapeTimeout=60001ms"},
 			"metrics.serviceMonitor.scrapeTimeout, 60001ms, is longer than metrics.serviceMonitor.interval, 1m"},
+		{[]string{"backends[0].name=Shop", "backends[0].url=http://a"}, "at '/backends/0/name': 'Shop' does not match pattern"},
+		{[]string{"backends[0].name=shop"}, "at '/backends/0': missing property 'url'"},
+		{[]string{"backends[0].name=shop", "backends[0].url=http://me:secret@a"}, "at '/backends/0/url': 'http://me:secret@a' does not match pattern"},
+		{[]string{"backends[0].name=shop", "backends[0].url=http://a", "backends[0].interval=2"}, "at '/backends/0': additional properties 'interval' not allowed"},
+		{[]string{"backends[0].name=shop", "backends[0].url=http://a", "backends[0].ca=../ca"}, "at '/backends/0/ca': '../ca' does not match pattern"},
+		{[]string{"backends[16].name=shop", "backends[16].url=http://a"}, "at '/backends': maxItems: got 17, want 16"},
+		{[]string{"agent.backendFiles[0].hostPath.path=/"}, "at '/agent/backendFiles/0': additional properties 'hostPath' not allowed"},
+		{[]string{"agent.mesh.port=80"}, "at '/agent/mesh/port': minimum: got 80, want 1,024"},
+		{[]string{"server.backendRateLimit=0"}, "at '/server/backendRateLimit': minimum: got 0, want 1"},
 		{[]string{"server.drainTimeout=5s"}, "at '/server/drainTimeout': got string, want integer"},
 	} {
 		_, err := helm(t).Template(t.Context(), sets(row.settings)...)

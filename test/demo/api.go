@@ -15,6 +15,10 @@ const (
 	pingPath    = "/api/v1/ping"
 	agentsPath  = "/api/v1/agents/"
 	verdictPath = "/api/v1/connectivity_check"
+
+	disruptionPath = "/api/v1/disruption"
+	intervalsPath  = "/api/v1/intervals"
+	meshPath       = "/api/v1/mesh"
 )
 
 // api is the server as the demo sees it.

@@ -93,6 +93,8 @@ func fakeServer() error {
 	endpoint := flags.String("endpoint", "", "")
 	agents := flags.String("agents-file", "", "")
 	data := flags.String("data-dir", "", "")
+	flags.String("backends-file", "", "")
+	flags.Bool("allow-loopback", false, "")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		return err
 	}
@@ -155,6 +157,8 @@ func fakeAgent() error {
 	interval := flags.Int("reportinterval", 0, "")
 	network := flags.String("network", "", "")
 	listen := flags.String("listen", "unset", "")
+	flags.String("mesh-listen", "", "")
+	flags.Bool("allow-loopback", false, "")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		return err
 	}

@@ -31,7 +31,10 @@ func play(ctx context.Context, o options, out io.Writer) (err error) {
 }
 
 func (s *stage) perform(ctx context.Context) error {
-	pods := cast()
+	pods, err := placed(cast())
+	if err != nil {
+		return err
+	}
 	if err := s.open(ctx, pods); err != nil {
 		return err
 	}
@@ -108,6 +111,10 @@ Try, in another terminal:
   curl -i %[1]s%[2]s        the verdict
   curl %[1]s%[3]s                      everybody's newest report
   curl %[1]s%[3]s%[4]s
+  curl %[1]s%[7]s                   for whom a backend was away, and how long
+  curl %[1]s%[8]s
+  curl %[1]s%[9]s                         what they measure of the paths between them
+  curl '%[1]s%[9]s?node=node-2'
   curl %[1]s/metrics
   curl '%[1]s/readyz?verbose'
 
@@ -116,7 +123,7 @@ Kill an agent and watch:
   curl -i %[1]s%[2]s        after %[6]v (two report intervals): 400, and it is Outdated
 
 Ctrl-C ends the demo and removes what it made.`,
-		s.api.base, verdictPath, agentsPath, victim.name, victim.PID(), s.silence())
+		s.api.base, verdictPath, agentsPath, victim.name, victim.PID(), s.silence(), disruptionPath, intervalsPath, meshPath)
 }
 
 // stay waits for the end. Agents may be killed meanwhile, but not fail.

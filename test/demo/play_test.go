@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -143,6 +144,10 @@ Try, in another terminal:
   curl -i http://127\.0\.0\.1:\d+/api/v1/connectivity_check        the verdict
   curl http://127\.0\.0\.1:\d+/api/v1/agents/                      everybody's newest report
   curl http://127\.0\.0\.1:\d+/api/v1/agents/netchecker-agent-hostnet-node-3
+  curl http://127\.0\.0\.1:\d+/api/v1/disruption                   for whom a backend was away, and how long
+  curl http://127\.0\.0\.1:\d+/api/v1/intervals
+  curl http://127\.0\.0\.1:\d+/api/v1/mesh                         what they measure of the paths between them
+  curl 'http://127\.0\.0\.1:\d+/api/v1/mesh\?node=node-2'
   curl http://127\.0\.0\.1:\d+/metrics
   curl 'http://127\.0\.0\.1:\d+/readyz\?verbose'
 
@@ -215,16 +220,16 @@ func expectError(t *testing.T, got error, pattern string) {
 	}
 }
 
-func TestTheServerIsToldWhomToExpect(t *testing.T) {
+func TestTheServerIsToldWhomToExpectAndWhereTheyAnswer(t *testing.T) {
+	pods := cast()[:2]
+	for i := range pods {
+		pods[i].mesh = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(7001+i))
+	}
 	want := `agents:
-- {name: netchecker-agent-node-1, namespace: netchecker, node: node-1, network: pod}
-- {name: netchecker-agent-hostnet-node-1, namespace: netchecker, node: node-1, network: host}
-- {name: netchecker-agent-node-2, namespace: netchecker, node: node-2, network: pod}
-- {name: netchecker-agent-hostnet-node-2, namespace: netchecker, node: node-2, network: host}
-- {name: netchecker-agent-node-3, namespace: netchecker, node: node-3, network: pod}
-- {name: netchecker-agent-hostnet-node-3, namespace: netchecker, node: node-3, network: host}
+- {name: netchecker-agent-node-1, namespace: netchecker, node: node-1, network: pod, addresses: ["127.0.0.1"], meshPort: 7001}
+- {name: netchecker-agent-hostnet-node-1, namespace: netchecker, node: node-1, network: host, addresses: ["127.0.0.1"], meshPort: 7002}
 `
-	if got := agentsFile(cast()); got != want {
+	if got := agentsFile(pods); got != want {
 		t.Errorf("got\n%s", got)
 	}
 }

@@ -40,6 +40,14 @@ func TestARealServerAndRealAgentsPlayTheDemo(t *testing.T) {
 		}
 	}
 
+	samples := `"backend":"netchecker","connection":"reused","network":"host","disrupted_seconds":0`
+	eventually.Nil(t, func() error {
+		if code, body := ask(t, server, disruptionPath); code != http.StatusOK || !strings.Contains(body, samples) {
+			return fmt.Errorf("%s answers %d %s, want %s", disruptionPath, code, body, samples)
+		}
+		return nil
+	})
+
 	if err := syscall.Kill(pidIn(t, p.transcript), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

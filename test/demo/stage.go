@@ -80,16 +80,20 @@ func reachable(endpoint string) string {
 	return endpoint
 }
 
-// startServer starts the server, which expects the pods.
+// startServer starts the server, which expects the pods and has them sample it.
 func (s *stage) startServer(pods []pod) error {
-	expected := filepath.Join(s.dir, "agents.yaml")
-	if err := os.WriteFile(expected, []byte(agentsFile(pods)), 0o600); err != nil {
-		return fmt.Errorf("telling the server whom to expect: %w", err)
+	expected, backends := filepath.Join(s.dir, "agents.yaml"), filepath.Join(s.dir, "backends.yaml")
+	for path, content := range map[string]string{expected: agentsFile(pods), backends: backendsFile} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			return fmt.Errorf("telling the server whom to expect, and what they sample: %w", err)
+		}
 	}
 	server, err := startActor("netchecker-server", s.options.server(), s.dir, nil,
 		"-logtostderr",
 		"-endpoint", s.endpoint,
 		"-agents-file", expected,
+		"-backends-file", backends,
+		"-allow-loopback",
 		"-data-dir", filepath.Join(s.dir, "etcd"))
 	if err != nil {
 		return err
@@ -106,6 +110,8 @@ func (s *stage) startAgent(p pod) error {
 		"-serverendpoint", reachable(s.endpoint),
 		"-reportinterval", strconv.Itoa(s.interval),
 		"-network", p.network,
+		"-allow-loopback",
+		"-mesh-listen", p.mesh.String(),
 		"-listen", "")
 	if err != nil {
 		return err

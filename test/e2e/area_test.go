@@ -44,6 +44,18 @@ func times(name string, n int, run func(world)) part {
 	}}
 }
 
+// oneOf is a part that is swept over others: faults of one sort, say, of which each has its
+// own way to show.
+func oneOf(name string, parts ...part) part {
+	items := make([]string, len(parts))
+	for i, p := range parts {
+		items[i] = p.name
+	}
+	return part{name: name, swept: true, run: func(w world) {
+		sweep.Each(w.T, items, func(t *testing.T, item string) { parts[slices.Index(items, item)].run(world{t, w.cluster}) })
+	}}
+}
+
 // chosen are the areas that names, separated by commas or spaces, name; all for
 // none. Where everything that is swept is asked for, they have these parts alone.
 func chosen(all []area, names string, whole bool) ([]area, error) {

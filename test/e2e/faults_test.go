@@ -131,8 +131,19 @@ func blackHole(w world, node string) {
 	names := w.agents(node)
 	w.broken(func() { w.awaitAt(door, "", outdated(names)) }, "blackhole", node, "1300")
 
-	w.upgrade(append([]string{"--set", "agent.zeroExtenderLength=0"}, quick...)...)
+	// What a report says of backends and of peers makes it larger, too. A server that is made
+	// anew has the backends' file as it is now, rather than within a minute.
+	w.upgrade(append([]string{"--set", "agent.zeroExtenderLength=0", "--set", "agent.mesh.enabled=false", "--set-json", "backends=[]"}, quick...)...)
+	w.kubectl("rollout", "restart", "deployment/netchecker-server", "--namespace", namespace)
+	w.rolledOut()
 	w.await("", wellWith(6))
+	w.eventually(func() error {
+		sampling, err := w.good(door)
+		if err == nil && len(sampling) > 0 {
+			err = fmt.Errorf("%d samplers go on", len(sampling))
+		}
+		return err
+	})
 	w.broken(func() {
 		answers := w.watching(door)
 		w.sleep(severalIntervals)

@@ -23,7 +23,10 @@ const (
 	agentImage      = "docker.io/netchecker/netchecker-agent:0.1.0"
 	etcdImage       = "cluster.test/etcd:3.5"
 	prometheusImage = "cluster.test/prometheus:1"
-	builderImage    = "localhost/netchecker-builder"
+	shopImage       = "cluster.test/shop:1"
+	// aheadImage is the agent's with a wall clock that is ahead by as much.
+	aheadImage   = "cluster.test/netchecker-agent:ahead"
+	builderImage = "localhost/netchecker-builder"
 )
 
 // yard is where buildah builds, with a storage of its own.
@@ -45,6 +48,8 @@ func buildImages(t *testing.T) []string {
 	y.buildBuilder()
 	y.buildOurs("server", serverImage)
 	y.buildOurs("agent", agentImage)
+	y.buildAhead()
+	y.pack(shopImage, map[string]string{"shop": y.buildShop()})
 	etcd, err := tools.Path("etcd35")
 	y.must(err)
 	y.pack(etcdImage, map[string]string{"etcd": etcd})
@@ -52,7 +57,10 @@ func buildImages(t *testing.T) []string {
 	prometheus, err := tools.Path("prometheus")
 	y.must(err)
 	y.pack(prometheusImage, map[string]string{"prometheus": prometheus})
-	return []string{y.push("server", serverImage), y.push("agent", agentImage), y.push("etcd", etcdImage), y.push("prometheus", prometheusImage)}
+	return []string{
+		y.push("server", serverImage), y.push("agent", agentImage), y.push("agent-ahead", aheadImage),
+		y.push("etcd", etcdImage), y.push("prometheus", prometheusImage), y.push("shop", shopImage),
+	}
 }
 
 // buildBuilder makes the image to build in of this machine's programs, because no
@@ -65,17 +73,60 @@ func (y yard) buildBuilder() {
 // were downloaded, and what was compiled before, are the machine's.
 func (y yard) buildOurs(room, image string) {
 	y.t.Helper()
+	y.build(room, image, "")
+}
+
+// build takes further flags of go, and of the build.
+func (y yard) build(room, image, goflags string, more ...string) {
+	y.t.Helper()
 	begun := time.Now()
 	args := []string{
 		"--file", "Dockerfile." + room, "--tag", image,
-		"--build-arg", "BUILDER=" + builderImage, "--build-arg", "GOPROXY=off", "--build-arg", "GOFLAGS=-buildvcs=false",
+		"--build-arg", "BUILDER=" + builderImage, "--build-arg", "GOPROXY=off", "--build-arg", "GOFLAGS=-buildvcs=false " + goflags,
 		"--volume", y.goEnv("GOROOT") + ":/usr/local/go:ro",
 		"--volume", y.goEnv("GOMODCACHE") + ":/go/pkg/mod",
 		"--volume", y.goEnv("GOCACHE") + ":/root/.cache/go-build",
-		root,
 	}
-	y.bud(args...)
+	y.bud(slices.Concat(args, more, []string{root})...)
 	y.t.Logf("%s is built after %.1f s", image, time.Since(begun).Seconds())
+}
+
+// ahead is how far the wall clock is ahead in aheadImage.
+const ahead = 10 * time.Minute
+
+// buildAhead builds the agent with a time.Now whose wall clock is ahead, and whose
+// monotonic clock is not, as where a node's clock is set wrongly: all nodes here have
+// the machine's. The Go tool takes the changed file instead of the standard library's;
+// nothing of netchecker is changed.
+func (y yard) buildAhead() {
+	y.t.Helper()
+	const inGo = "src/time/time.go"
+	text, err := os.ReadFile(filepath.Join(y.goEnv("GOROOT"), inGo))
+	y.must(err)
+	const now = "sec, nsec, mono := runtimeNow()\n"
+	_, body, found := strings.Cut(string(text), "\nfunc Now() Time {\n\t"+now)
+	if !found {
+		y.t.Fatalf("time.Now of this Go does not begin with %s", now)
+	}
+	changed := strings.TrimSuffix(string(text), body) + fmt.Sprintf("\tsec += %d\n", int64(ahead.Seconds())) + body
+	dir, err := os.MkdirTemp(y.dir, "ahead")
+	y.must(err)
+	y.must(os.WriteFile(filepath.Join(dir, "time.go"), []byte(changed), 0o600))
+	overlay := fmt.Sprintf(`{"Replace": {"/usr/local/go/%s": "/ahead/time.go"}}`, inGo)
+	y.must(os.WriteFile(filepath.Join(dir, "overlay.json"), []byte(overlay), 0o600))
+	y.build("agent", aheadImage, "-overlay=/ahead/overlay.json", "--volume", dir+":/ahead:ro")
+}
+
+// buildShop builds the program of shopImage, and returns where it is.
+func (y yard) buildShop() string {
+	y.t.Helper()
+	program := filepath.Join(y.dir, "shop")
+	cmd := exec.CommandContext(y.t.Context(), "go", "build", "-o", program, "./shop")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		y.t.Fatalf("building the shop: %v\n%s", err, out)
+	}
+	return program
 }
 
 func (y yard) goEnv(name string) string {

@@ -48,6 +48,7 @@ func (w world) startEtcd() {
 	manifest, err := os.ReadFile("testdata/etcd.yaml")
 	w.must(err)
 	w.feed(string(manifest), "apply", "--filename=-")
+	w.feed(w.kubectl("create", "namespace", namespace, "--dry-run=client", "--output=yaml"), "apply", "--filename=-")
 	w.secret("etcd", "etcd-server", authority, server)
 	w.secret(namespace, "etcd-client", authority, client)
 	w.kubectl("rollout", "status", "deployment/etcd", "--namespace=etcd", "--timeout=60s")

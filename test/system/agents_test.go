@@ -22,6 +22,8 @@ type agent struct {
 	host bool
 	// interval is that of its reports, in seconds; 0 means 2.
 	interval int
+	// meshPort is where it answers probes, on this machine; 0: nowhere.
+	meshPort int
 }
 
 func (a agent) nodeName() string {
@@ -94,14 +96,17 @@ func newRoster(tb testing.TB, agents ...agent) *roster {
 // set makes the file list these agents and no others.
 func (r *roster) set(agents ...agent) {
 	r.tb.Helper()
-	rows := []map[string]string{}
+	rows := []map[string]any{}
 	for _, a := range agents {
-		row := map[string]string{"name": a.name, "node": a.nodeName(), "network": "pod"}
+		row := map[string]any{"name": a.name, "node": a.nodeName(), "network": "pod"}
 		if a.namespace != "" {
 			row["namespace"] = a.namespace
 		}
 		if a.host {
 			row["network"] = "host"
+		}
+		if a.meshPort != 0 {
+			row["addresses"], row["meshPort"] = []string{"127.0.0.1"}, a.meshPort
 		}
 		rows = append(rows, row)
 	}

@@ -21,13 +21,13 @@ func (a agent) play(tb testing.TB, s *server) {
 }
 
 // playAs starts a real agent of that program, which reports to a URL, until it is
-// stopped or the test ends.
-func (a agent) playAs(tb testing.TB, program, url string) *process.Process {
+// stopped or the test ends. It gets more flags.
+func (a agent) playAs(tb testing.TB, program, url string, more ...string) *process.Process {
 	tb.Helper()
 	network := map[bool]string{false: "pod", true: "host"}[a.host]
 	p, err := process.Start(process.Spec{
 		Path: program,
-		Args: flags{"-serverendpoint", strings.TrimPrefix(url, "http://"), "-reportinterval", strconv.Itoa(a.interval), "-listen", "", "-network", network},
+		Args: append(flags{"-serverendpoint", strings.TrimPrefix(url, "http://"), "-reportinterval", strconv.Itoa(a.interval), "-listen", "", "-network", network}, more...),
 		Env:  flags{"MY_POD_NAME=" + a.name, "MY_NODE_NAME=" + a.nodeName(), "MY_POD_NAMESPACE=default"},
 		Log:  filepath.Join(tb.TempDir(), a.name+".log"),
 	})

@@ -49,7 +49,8 @@ func notesServer(t *testing.T, etcd *etcdtest.Etcd, ahead time.Duration) string 
 	in := intake.New(intake.Config{
 		Pods: roster{&fleet.List{Agents: []fleet.Agent{{Key: fleet.Key{Namespace: "default", Name: "a"}}}}},
 		Kinds: []intake.Kind{{Name: notes, Keep: func(ctx context.Context, s intake.Sent) error {
-			_, err := kind.Put(ctx, store.Op{Key: s.Key(), Value: s.AppendValue(nil), TTL: time.Hour, Once: true})
+			value := fmt.Appendf(nil, `{"booted":%q,"body":%s}`, s.Booted.Format(time.RFC3339Nano), s.Body)
+			_, err := kind.Put(ctx, store.Op{Key: s.Key(), Value: value, TTL: time.Hour, Once: true})
 			return err
 		}}},
 		Now: func() time.Time { return time.Now().Add(ahead) },

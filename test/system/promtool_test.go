@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/netchecker/netchecker/server/fleet"
+	"github.com/netchecker/netchecker/server/mesh"
 	"github.com/netchecker/netchecker/test/process"
 	"github.com/netchecker/netchecker/test/tools"
 )
@@ -18,7 +20,10 @@ import (
 func TestPromtoolHasNothingToSayButTheContractsMilliseconds(t *testing.T) {
 	sideBySide(t)
 	a := agent{name: "netchecker-agent-x", node: "n1"}
-	s := serve(t, ownEtcd(t), expecting(t, a)).ready()
+	peer := agent{name: "netchecker-agent-y", node: "n2"}
+	s := serve(t, ownEtcd(t), expecting(t, a, peer)).ready()
+	s.takes(peer.post(fmt.Sprintf(`{"report_interval":60,"podname":%q,"nodename":"n2","boot_id":"0123456789abcdef","clock_ms":10,"mesh":{"as_of_ms":10,"sessions":[[1,%d,0,0,0,5]]}}`,
+		peer.name, mesh.ID(&fleet.Agent{Key: fleet.Key{Namespace: "default", Name: a.name}}))))
 	port, err := process.FreePort()
 	if err != nil {
 		t.Fatal(err)
@@ -36,6 +41,7 @@ func TestPromtoolHasNothingToSayButTheContractsMilliseconds(t *testing.T) {
 	defer func() { _ = p.Stop(stopWithin) }()
 	s.metricBecomes(fmt.Sprintf(`ncagent_http_probe_code{agent=%q,url="%s/api/v1/ping"}`, a.label(), s.url), 200)
 
+	s.metricBecomes(podToPod, 5)
 	contract := regexp.MustCompile(`^ncagent_http_probe_[a-z_]+_time_ms `)
 	for _, url := range []string{s.url, "http://" + own} {
 		said := lint(t, url+"/metrics")

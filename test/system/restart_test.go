@@ -135,3 +135,34 @@ func TestAServerThatJoinsChangesNothing(t *testing.T) {
 		})
 	}
 }
+
+// reached are the flags of servers that tell each other where they are reached.
+var reached = flags{"-allow-loopback", "-pod-ip", "127.0.0.1"}
+
+func TestAServerThatJoinsIsReadyOnceItSaysWhatTheOthersSay(t *testing.T) {
+	sideBySide(t)
+	alive, dead := agent{name: "alive"}, agent{name: "dead", node: "n2"}
+	etcd, roster := startEtcd(t), expecting(t, alive, dead)
+	one := serve(t, in(etcd), roster, reached).ready()
+	one.takes(dead.report(1))
+	keepReporting(t, one.url, alive)
+	one.becomes(checkPath, 400, outdated("dead"))
+	two := serve(t, in(etcd), roster, reached)
+	two.becomes("/readyz/serving", 200, "ok")
+	if a := two.check(); a.status != 400 || a.body != outdated("dead") {
+		t.Errorf("as it is ready, the server that joins says %v, want 400 %s", a, outdated("dead"))
+	}
+}
+
+func TestAServerThatStartsWaitsForNoneThatDoesNotServe(t *testing.T) {
+	sideBySide(t)
+	silent := agent{name: "silent", interval: 600}
+	etcd, roster := startEtcd(t), expecting(t, silent)
+	one := serve(t, in(etcd), roster, reached).ready()
+	one.takes(silent.report(1))
+	two := serve(t, in(etcd), roster, reached)
+	two.becomes("/readyz/serving", 503, "")
+	one.kill()
+	two.becomes("/readyz/serving", 200, "ok")
+	two.becomes(checkPath, 503, nobodyHeard("1 report is"))
+}

@@ -70,16 +70,17 @@ func bothAnswer(t *testing.T, want answer, servers [2]*server) (apart time.Durat
 
 // update is a rolling update that stays half-way.
 type update struct {
-	crew          *crew
-	service       *service
-	leader, other *server
+	crew           *crew
+	service        *service
+	leads, follows release
+	leader, other  *server
 }
 
 // beginUpdate starts a server of each release on one etcd, and agents of both that
 // report to either in turn.
 func beginUpdate(t *testing.T, leads, follows release) *update {
 	t.Helper()
-	u := &update{crew: newCrew(leads, follows)}
+	u := &update{crew: newCrew(leads, follows), leads: leads, follows: follows}
 	etcd, agents := startEtcd(t), expecting(t, u.crew.all...)
 	u.leader = leads.serve(t, in(etcd), agents)
 	u.leader.metricBecomes("netchecker_leader", 1)
@@ -99,8 +100,9 @@ func (u *update) bothSay(t *testing.T, want answer) {
 	if got := agree(t, u.leader, u.other).check; got != want.String() {
 		t.Errorf("both say %s, want %v", got, want)
 	}
-	for _, s := range []*server{u.leader, u.other} {
+	for s, of := range map[*server]release{u.leader: u.leads, u.other: u.follows} {
 		u.service.counts(t, s, u.crew.all...)
+		of.wantHidden(t, s.get("/api/v1/agents/").body)
 	}
 }
 

@@ -37,6 +37,11 @@ func TestWhatTheReleaseStoredThisTreeReadsAndViceVersa(t *testing.T) {
 			fillStore(t, before, row.before, failed, played, crew)
 			before.takes(late.presentReport(1))
 			was, list := before.says(), before.get("/api/v1/agents/").body
+			row.before.wantHidden(t, list)
+			// What is hidden is not what was lost, but with a server that does not know it.
+			if life := valuesOf(t, etcd.Client(t))["netchecker/lives/default/"+played.name]; strings.Contains(life, `"mesh":`) == row.before.earlier {
+				t.Errorf("%s stored of a life %q", row.before.name, life)
+			}
 			// An error is stored within a second.
 			time.Sleep(2 * time.Second)
 			row.end(before)

@@ -42,8 +42,8 @@ func bothReleases(t *testing.T) (earlier, present release) {
 		}
 		return program
 	}
-	// The earlier release shows whatever is stored.
-	hides := []string{"boot_id", "clock_ms", "understands"}
+	// The earlier release shows whatever is stored under the keys that it knows.
+	hides := []string{"clock_ms", "understands", "boot_id", "booted", "mesh", "disruption"}
 	earlier = release{"the release", path("released-server"), path("released-agent"), true, hides}
 	return earlier, release{"this tree", serverProgram, agentProgram, false, append(hides, "pod_uid")}
 }
@@ -73,7 +73,9 @@ func (a agent) presentReport(uptime uint64) request {
 	r := a.report(uptime)
 	r.body = strings.TrimSuffix(r.body, "}") + `,"namespace":"default","network":"pod","addresses":["10.0.0.2"],` +
 		`"pod_uid":"0c5e0c0e-8f7f-4d8e-9a53-5f6f5b3c2f11","boot_id":"0123456789abcdef","clock_ms":86400001,"understands":{"peers":"v1"},` +
-		`"delivery":{"lookup_ms":1001,"lookup_error":"no answer within 1s"}}`
+		`"delivery":{"lookup_ms":1001,"lookup_error":"no answer within 1s"},` +
+		`"disruption":{"as_of_ms":86400000,"open":[{"id":1,"backend":"netchecker-service","connection":"new","level":"Info","from_ms":0}]},` +
+		`"mesh":{"as_of_ms":86400000,"sessions":[[1,7,0,0,86300000,100]]}}`
 	return r
 }
 

@@ -3,6 +3,7 @@
 {{- $root := .root -}}
 {{- $agent := .root.Values.agent -}}
 {{- $host := eq .network "host" -}}
+{{- $meshPort := $host | ternary $agent.mesh.hostPort $agent.mesh.port | int64 -}}
 apiVersion: apps/v1
 kind: DaemonSet
 metadata:
@@ -32,7 +33,10 @@ spec:
         {{- include "netchecker.podLabels" (dict "root" $root "app" .name "component" "agent" "extra" $agent.podLabels) | nindent 8 }}
       {{- $scrape := dict -}}
       {{- if $root.Values.metrics.annotations.agents }}{{ $scrape = include "netchecker.scrape" $agent.port | fromYaml }}{{ end }}
-      {{- include "netchecker.annotations" (dict "root" $root "extra" (merge (deepCopy ($agent.podAnnotations | default dict)) $scrape) "indent" 6) }}
+      {{- /* Where the server tells peers to find it. A port that is declared would be one of the host's, too, and could keep the pod from its node. */ -}}
+      {{- $mesh := dict -}}
+      {{- if $agent.mesh.enabled }}{{ $mesh = dict "netchecker/mesh-port" (toString $meshPort) }}{{ end }}
+      {{- include "netchecker.annotations" (dict "root" $root "extra" (merge (deepCopy ($agent.podAnnotations | default dict)) $scrape $mesh) "indent" 6) }}
     spec:
       {{- include "netchecker.podSpec" $root | trim | nindent 6 }}
       serviceAccountName: {{ include "netchecker.agentAccount" $root | toYaml }}
@@ -59,6 +63,10 @@ spec:
         {{- end }}
         - -network={{ .network }}
         - -listen=0.0.0.0:{{ $agent.port | int64 }}
+        - -mesh={{ $agent.mesh.enabled }}
+        {{- if $agent.mesh.enabled }}
+        - -mesh-listen=:{{ $meshPort }}
+        {{- end }}
         - -v={{ $agent.logLevel | int64 }}
         {{- with $agent.extraArgs }}
         {{- toYaml . | nindent 8 }}
@@ -69,6 +77,7 @@ spec:
         - {name: MY_POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
         - {name: MY_POD_IPS, valueFrom: {fieldRef: {fieldPath: status.podIPs}}}
         - {name: MY_POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
+        - {name: MY_NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
         {{- with include "netchecker.memoryEnv" $agent.resources | trim }}
         {{- . | nindent 8 }}
         {{- end }}
@@ -78,6 +87,10 @@ spec:
         {{- if not $host }}
         ports:
         - {name: http, containerPort: {{ $agent.port | int64 }}}
+        {{- if $agent.mesh.enabled }}
+        - {name: mesh, containerPort: {{ $meshPort }}, protocol: UDP}
+        - {name: mesh-tcp, containerPort: {{ $meshPort }}}
+        {{- end }}
         livenessProbe:
           httpGet: {path: /healthz, port: http}
           periodSeconds: 10
@@ -96,4 +109,18 @@ spec:
           {{- toYaml ($agent.resources | default dict) | nindent 10 }}
         securityContext:
           {{- toYaml ($root.Values.containerSecurityContext | default dict) | nindent 10 }}
+        volumeMounts:
+        - {name: backends, mountPath: /etc/netchecker/backends, readOnly: true}
+      volumes:
+      # What backends name as ca or token.
+      - name: backends
+        projected:
+          sources:
+          - configMap:
+              name: kube-root-ca.crt
+              items: [{key: ca.crt, path: kube-ca.crt}]
+              optional: true
+          {{- with $agent.backendFiles }}
+          {{- toYaml . | nindent 10 }}
+          {{- end }}
 {{- end }}

@@ -22,6 +22,11 @@
 - -embedded-etcd-quota={{ .embedded.quotaBytes | int64 }}
 {{- end }}
 {{- end }}
+- -backends-file=/etc/netchecker/backends/backends.yaml
+- -backend-rate-limit={{ .Values.server.backendRateLimit | int64 }}
+{{- if not .Values.rbac.events }}
+- -namespace= # no Events
+{{- end }}
 {{- with .Values.server.extraArgs }}
 {{ toYaml . }}
 {{- end }}
@@ -43,14 +48,23 @@
 {{- end }}
 
 {{- define "netchecker.serverEnv" -}}
+# Where it writes Events.
+- {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+# Where agents reach it that do not reach its Service.
+- {name: MY_POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+- {name: MY_NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
 {{- include "netchecker.memoryEnv" .Values.server.resources }}
 {{- with .Values.server.extraEnv }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
 
-{{- /* The server's volumes: the data of its own etcd, or the files for TLS. */ -}}
+{{- /* The server's volumes: the backends, and the data of its own etcd or the files for
+TLS. */ -}}
 {{- define "netchecker.serverVolumes" -}}
+- name: backends
+  configMap:
+    name: netchecker-backends
 {{- with .Values.etcd }}
 {{- if not .endpoints }}
 - name: data
@@ -72,6 +86,7 @@
 {{- end }}
 
 {{- define "netchecker.serverMounts" -}}
+- {name: backends, mountPath: /etc/netchecker/backends, readOnly: true}
 {{- with .Values.etcd }}
 {{- if not .endpoints }}
 - {name: data, mountPath: /var/lib/netchecker}

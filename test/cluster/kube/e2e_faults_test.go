@@ -212,3 +212,120 @@ func apiServerDown(w world) {
 	}, "apiserver-down")
 	w.kubectl("", "get", "nodes")
 }
+
+func overlayLoss(w world) {
+	one, two := w.visitor("node-1"), w.visitor("node-2")
+	w.broken(func() {
+		w.hears(two, one, false, "lost: one")
+		w.hears(one, two, true, "lost: two")
+		w.hostReaches("node-1", "node-2", true)
+	}, "overlay-loss", "node-2", "100", "in")
+	w.reaches(one, two, true)
+}
+
+func overlayPairCut(w world) {
+	one, two, three := w.visitor("node-1"), w.visitor("node-2"), w.visitor("node-3")
+	w.broken(func() {
+		w.reaches(one, two, false)
+		w.reaches(two, one, false)
+		w.reaches(two, three, true)
+		w.reaches(three, one, true)
+		w.hostReaches("node-1", "node-2", true)
+	}, "overlay-pair-cut", "node-2", "node-1")
+	w.reaches(one, two, true)
+}
+
+func hostPodsCut(w world) {
+	one, two := w.visitor("node-1"), w.visitor("node-2")
+	kubelet := func(node string) string {
+		n, err := w.cluster.Node(node)
+		w.must(err)
+		return "http://" + netip.AddrPortFrom(n.IPv4(), 10250).String()
+	}
+	refuses := func(want bool) {
+		w.Helper()
+		// It speaks TLS alone: who gets there is told so.
+		if _, err := w.visit(two, kubelet("node-2"), 0); (err != nil && strings.Contains(err.Error(), "HTTPS")) != want {
+			w.Errorf("the pod reaches its host: want %v (%v)", want, err)
+		}
+	}
+	refuses(true)
+	w.broken(func() {
+		refuses(false)
+		w.reaches(one, two, true)
+		w.reaches(two, one, true)
+		w.hostReaches("node-1", "node-2", true)
+	}, "host-pods-cut", "node-2")
+	refuses(true)
+}
+
+func nodePortBroken(w world) {
+	two := w.visitor("node-2")
+	service := "http://" + w.kubectl("", "get", "service", "visitor", "-o", "jsonpath={.spec.clusterIP}")
+	port := func(node string) error {
+		n, err := w.cluster.Node(node)
+		w.must(err)
+		_, err = w.get(node, "http://"+netip.AddrPortFrom(n.IPv4(), 30080).String())
+		return err
+	}
+	w.broken(func() {
+		if port("node-2") == nil {
+			w.Error("node-2's NodePort answers")
+		}
+		if err := port("node-1"); err != nil {
+			w.Errorf("node-1's: %v", err)
+		}
+		if _, err := w.visit(two, service, 0); err != nil {
+			w.Errorf("the Service's address: %v", err)
+		}
+	}, "nodeport-broken", "node-2")
+	if err := port("node-2"); err != nil {
+		w.Error(err)
+	}
+}
+
+func apiServerCut(w world) {
+	version := func(node string) error { _, err := w.ask(w.visitor(node), "version", nil); return err }
+	w.broken(func() {
+		if version("node-2") == nil {
+			w.Error("node-2's pod reaches the API server")
+		}
+		if err := version("node-1"); err != nil {
+			w.Errorf("node-1's: %v", err)
+		}
+	}, "apiserver-cut", "node-2")
+	w.eventually(func() error { return version("node-2") })
+}
+
+// dnsPodCut leaves names to the other CoreDNS, for those who are led to it.
+func dnsPodCut(w world) {
+	two := w.visitor("node-2")
+	w.broken(func() {
+		lost, found := 0, 0
+		for range 20 {
+			if w.lookup(two) == nil {
+				found++
+			} else {
+				lost++
+			}
+		}
+		if lost == 0 || found == 0 {
+			w.Errorf("%d lookups are lost, and %d are answered", lost, found)
+		}
+	}, "dns-pod-cut")
+	w.must(w.lookup(two))
+}
+
+func dnsWrong(w world) {
+	two := w.visitor("node-2")
+	w.broken(func() {
+		w.eventually(func() error {
+			said, err := w.ask(two, "lookup", url.Values{"name": {"kubernetes.default.svc.cluster.local."}})
+			if err == nil && !strings.Contains(said, "192.0.2.1") {
+				err = fmt.Errorf("the API server is at %s", said)
+			}
+			return err
+		})
+	}, "dns-wrong")
+	w.eventually(func() error { return w.lookup(two) })
+}

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -25,6 +26,18 @@ var faults = []fault{
 		"the node's packets between pods, and from its host to pods elsewhere, are lost; hosts still reach each other",
 		ruled(overlayCut), unruled(overlayCut),
 	},
+	{
+		"overlay-loss", "NODE PERCENT [in|out|both]", 1, 3, "of the node's packets on the overlay this share is lost",
+		ruled(overlayLoss), unruled(overlayLoss),
+	},
+	{
+		"overlay-pair-cut", "NODE NODE", 2, 2, "nothing passes between the two nodes on the overlay; their hosts still reach each other",
+		ruled(overlayPairCut), unruled(overlayPairCut),
+	},
+	{
+		"host-pods-cut", "NODE", 1, 1, "the node's host and its own pods do not reach each other; what root on the host begins passes, such as the kubelet's probes",
+		ruled(hostPodsMarked, hostPodsCut), unruled(hostPodsMarked, hostPodsCut),
+	},
 	{"link-down", "NODE", 1, 1, "the node's cable is pulled", cable("down"), cable("up")},
 	{
 		"underlay-cut", "NODE NODE", 2, 2, "nothing passes between the two nodes",
@@ -37,8 +50,13 @@ var faults = []fault{
 	{"loss", "NODE PERCENT", 1, 2, "of the node's packets this share is lost, each way", ruled(loss), unruled(loss)},
 	{"delay", "NODE MS", 1, 2, "the node's packets take so many milliseconds longer, each way", (*Cluster).slow, (*Cluster).quick},
 	{"dns-cut", "NODE", 1, 1, "DNS requests of the node and its pods are lost", ruled(dnsCut), unruled(dnsCut)},
+	{"dns-pod-cut", "", 0, 0, "what the first CoreDNS is asked is lost, and it stays in its Service", (*Cluster).cutDNSPod, (*Cluster).mendDNSPod},
+	{"dns-wrong", "", 0, 0, "CoreDNS answers with " + wrongAddress + ", whichever Service it is asked for", (*Cluster).liesDNS, (*Cluster).truesDNS},
+	{"nodeport-broken", "NODE", 1, 1, "what comes to the node's NodePorts is lost, also from itself", ruled(nodePortBroken), unruled(nodePortBroken)},
+	{"apiserver-cut", "NODE", 1, 1, "nothing on the node reaches the API server", ruled(apiServerCut), unruled(apiServerCut)},
 	{"kubeproxy-dead", "NODE", 1, 1, "kube-proxy is dead and its rules are gone", (*Cluster).killKubeProxy, (*Cluster).reviveKubeProxy},
 	{"kubelet-dead", "NODE", 1, 1, "the kubelet is dead, its pods go on", (*Cluster).killKubelet, (*Cluster).reviveKubelet},
+	{"cores-burning", "NODE", 1, 1, "the node's agents wait for 200 ms at a time for the only core that they may use", (*Cluster).burn, (*Cluster).quench},
 	{"coredns-down", "", 0, 0, "no CoreDNS runs", (*Cluster).stopDNS, (*Cluster).startDNS},
 	{"apiserver-down", "", 0, 0, "the API server is dead", (*Cluster).killAPIServer, (*Cluster).reviveAPIServer},
 	{
@@ -67,7 +85,7 @@ func findFault(name string, args []string) (fault, error) {
 	}
 	f := faults[i]
 	if len(args) < f.least || len(args) > f.most {
-		return fault{}, fmt.Errorf("fault %s takes %s", name, strings.TrimSpace(f.arguments))
+		return fault{}, fmt.Errorf("fault %s takes %s", name, cmp.Or(f.arguments, "no arguments"))
 	}
 	return f, nil
 }
@@ -142,34 +160,51 @@ func (r rules) removal() string {
 	return fmt.Sprintf("table %s %s\ndelete table %s %s\n", r.family, r.table, r.family, r.table)
 }
 
-func ruled(f func(args []string) (rules, error)) func(*Cluster, context.Context, []string) error {
+func ruled(all ...func(args []string) (rules, error)) func(*Cluster, context.Context, []string) error {
 	return func(c *Cluster, _ context.Context, args []string) error {
-		r, err := f(args)
-		if err != nil {
-			return err
+		for _, f := range all {
+			r, err := f(args)
+			if err != nil {
+				return err
+			}
+			if err := c.feed(r.node, r.script(), "nft", "-f", "-"); err != nil {
+				return err
+			}
 		}
-		return c.feed(r.node, r.script(), "nft", "-f", "-")
+		return nil
 	}
 }
 
 // unruled needs the nodes alone: what the rules say does not matter any more.
-func unruled(f func(args []string) (rules, error)) func(*Cluster, context.Context, []string) error {
+func unruled(all ...func(args []string) (rules, error)) func(*Cluster, context.Context, []string) error {
 	return func(c *Cluster, _ context.Context, args []string) error {
-		r, err := f(args)
-		if err != nil && r.table == "" {
-			return err
+		for _, f := range all {
+			r, err := f(args)
+			if err != nil && r.table == "" {
+				return err
+			}
+			if err := c.feed(r.node, r.removal(), "nft", "-f", "-"); err != nil {
+				return err
+			}
 		}
-		return c.feed(r.node, r.removal(), "nft", "-f", "-")
+		return nil
 	}
 }
 
 func overlayCut(args []string) (rules, error) {
 	r := rules{node: args[0], family: "inet", table: "fault-overlay-cut"}
+	lost := fmt.Sprintf("udp dport %d drop", overlayPort)
+	err := r.directed(args[1:], `iifname "eth0" `+lost, `oifname "eth0" `+lost)
+	return r, err
+}
+
+// directed sets what is lost in the direction that args begin with, both where there is
+// none.
+func (r *rules) directed(args []string, in, out string) error {
 	direction := "both"
-	if len(args) == 2 {
-		direction = args[1]
+	if len(args) > 0 {
+		direction = args[0]
 	}
-	in, out := fmt.Sprintf(`iifname "eth0" udp dport %d drop`, overlayPort), fmt.Sprintf(`oifname "eth0" udp dport %d drop`, overlayPort)
 	switch direction {
 	case "both":
 		r.in, r.out = in, out
@@ -178,19 +213,30 @@ func overlayCut(args []string) (rules, error) {
 	case "out":
 		r.out = out
 	default:
-		return r, fmt.Errorf("the direction is in, out or both, not %q", direction)
+		return fmt.Errorf("the direction is in, out or both, not %q", direction)
 	}
-	return r, nil
+	return nil
 }
 
-// underlayCut is on the wire: the two cables' ends have the nodes' names.
-func underlayCut(args []string) (rules, error) {
+func underlayCut(args []string) (rules, error) { return pairCut("underlay", "", args) }
+
+func overlayPairCut(args []string) (rules, error) {
+	return pairCut("overlay-pair", fmt.Sprintf("udp dport %d ", overlayPort), args)
+}
+
+// pairCut is on the wire: the two cables' ends have the nodes' names. Of what passes
+// between them it drops what matches.
+func pairCut(name, matches string, args []string) (rules, error) {
 	a, b := min(args[0], args[1]), max(args[0], args[1])
 	return rules{
-		node: wire, family: "bridge", table: "fault-underlay-cut-" + a + "-" + b,
-		through: fmt.Sprintf(`iifname . oifname { %q . %q, %q . %q } drop`, a, b, b, a),
+		node: wire, family: "bridge", table: "fault-" + name + "-cut-" + a + "-" + b,
+		through: fmt.Sprintf(`iifname . oifname { %q . %q, %q . %q } %sdrop`, a, b, b, a, matches),
 	}, nil
 }
+
+// wrapping is what the overlay adds to a packet: the headers of Ethernet, VXLAN, UDP and
+// IPv4 (RFC 7348).
+const wrapping = 14 + 8 + 8 + 20
 
 func blackhole(args []string) (rules, error) {
 	r := rules{node: args[0], family: "inet", table: "fault-blackhole"}
@@ -199,18 +245,21 @@ func blackhole(args []string) (rules, error) {
 		return r, fmt.Errorf("SIZE: %w", err)
 	}
 	r.in = fmt.Sprintf(`iifname %q meta length > %d drop`, overlay, size)
-	r.out = fmt.Sprintf(`oifname %q meta length > %d drop`, overlay, size)
+	// What the host itself sends may not be dropped before it is wrapped: the kernel would
+	// say so.
+	r.out = fmt.Sprintf(`oifname "eth0" udp dport %d meta length > %d drop`, overlayPort, size+wrapping)
 	return r, nil
 }
 
+// loss is on the wire: what a host may not send, the kernel tells it of.
 func loss(args []string) (rules, error) {
-	r := rules{node: args[0], family: "inet", table: "fault-loss"}
+	r := rules{node: wire, family: "bridge", table: "fault-loss-" + args[0]}
 	percent, err := number(args, 1, 100)
 	if err != nil {
 		return r, fmt.Errorf("PERCENT: %w", err)
 	}
-	r.in = fmt.Sprintf(`iifname "eth0" numgen random mod 100 <= %d drop`, percent-1)
-	r.out = fmt.Sprintf(`oifname "eth0" numgen random mod 100 <= %d drop`, percent-1)
+	lost := fmt.Sprintf("numgen random mod 100 <= %d drop", percent-1)
+	r.through = fmt.Sprintf("iifname %[1]q %[2]s\n\t\toifname %[1]q %[2]s", args[0], lost)
 	return r, nil
 }
 
@@ -221,6 +270,53 @@ func dnsCut(args []string) (rules, error) {
 		node: args[0], family: "inet", table: "fault-dns-cut",
 		in:  fmt.Sprintf(`iifname %q meta l4proto { tcp, udp } th dport 53 drop`, podBridge),
 		own: `meta l4proto { tcp, udp } th dport 53 drop`,
+	}, nil
+}
+
+func overlayLoss(args []string) (rules, error) {
+	r := rules{node: args[0], family: "inet", table: "fault-overlay-loss"}
+	percent, err := number(args, 1, 100)
+	if err != nil {
+		return r, fmt.Errorf("PERCENT: %w", err)
+	}
+	lost := fmt.Sprintf("udp dport %d numgen random mod 100 <= %d drop", overlayPort, percent-1)
+	err = r.directed(args[2:], `iifname "eth0" `+lost, `oifname "eth0" `+lost)
+	return r, err
+}
+
+// hostMark marks what a host sends to its pods. kube-proxy has marks of its own.
+const hostMark = 1 << 20
+
+// hostPodsMarked lets answers pass: what may be asked may be answered. What the host asks
+// is only marked: where it is dropped before it leaves for the bridge, the kernel says so
+// to who sends it.
+func hostPodsMarked(args []string) (rules, error) {
+	return rules{
+		node: args[0], family: "inet", table: "fault-host-pods-cut",
+		in:  fmt.Sprintf("iifname %[1]q fib daddr type local meta l4proto udp drop\n\t\tiifname %[1]q fib daddr type local tcp flags & (syn | ack) == syn drop", podBridge),
+		own: fmt.Sprintf("oifname %q meta skuid != 0 meta mark set mark or %d", podBridge, hostMark),
+	}, nil
+}
+
+func hostPodsCut(args []string) (rules, error) {
+	return rules{
+		node: args[0], family: "bridge", table: "fault-host-pods-cut",
+		own: fmt.Sprintf("meta mark & %[1]d == %[1]d drop", hostMark),
+	}, nil
+}
+
+// nodePortBroken is before addresses are translated: afterwards there is no NodePort.
+func nodePortBroken(args []string) (rules, error) {
+	const rule = "fib daddr type local meta l4proto { tcp, udp } th dport 30000-32767 drop"
+	return rules{node: args[0], family: "inet", table: "fault-nodeport-broken", in: rule, own: rule}, nil
+}
+
+// apiServerCut is for what the API server answers: what is asked meets no rule that the
+// kernel would tell the host of.
+func apiServerCut(args []string) (rules, error) {
+	return rules{
+		node: args[0], family: "inet", table: "fault-apiserver-cut",
+		in: fmt.Sprintf(`iifname "eth0" tcp sport %d drop`, apiPort),
 	}, nil
 }
 

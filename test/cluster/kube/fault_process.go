@@ -2,8 +2,10 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 func (c *Cluster) killKubeProxy(ctx context.Context, args []string) error {
@@ -85,6 +87,88 @@ func (c *Cluster) startDNS(ctx context.Context, _ []string) error {
 func (c *Cluster) scaleDNS(ctx context.Context, replicas int) error {
 	_, err := c.Kubectl(ctx, "", "scale", "deployment/coredns", "--namespace=kube-system", fmt.Sprintf("--replicas=%d", replicas))
 	return err
+}
+
+// dnsPodCut is on a node for what leads from there to the pod, also over its own bridge,
+// whose packets meet these rules, too (br_netfilter).
+func dnsPodCut(node string, addresses []string) rules {
+	r := rules{node: node, family: "inet", table: "fault-dns-pod-cut"}
+	var all []string
+	for _, a := range addresses {
+		family := "ip"
+		if strings.Contains(a, ":") {
+			family = "ip6"
+		}
+		all = append(all, family+" daddr "+a+" meta l4proto { tcp, udp } th dport 53 drop")
+	}
+	r.out = strings.Join(all, "\n\t\t")
+	return r
+}
+
+// cutDNSPod leaves what the kubelet asks: the pod stays ready.
+func (c *Cluster) cutDNSPod(ctx context.Context, _ []string) error {
+	said, err := c.Kubectl(ctx, "", "get", "pods", "--namespace=kube-system", "--selector=k8s-app=kube-dns", "--sort-by=.metadata.name",
+		"-o", "jsonpath={.items[0].status.podIPs[*].ip}")
+	if err != nil {
+		return err
+	}
+	for _, n := range c.Nodes() {
+		if err := c.feed(n.Name, dnsPodCut(n.Name, strings.Fields(said)).script(), "nft", "-f", "-"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) mendDNSPod(context.Context, []string) error {
+	var errs []error
+	for _, n := range c.Nodes() {
+		errs = append(errs, c.feed(n.Name, dnsPodCut(n.Name, nil).removal(), "nft", "-f", "-"))
+	}
+	return errors.Join(errs...)
+}
+
+// wrongAddress is one for documentation (RFC 5737), which nobody has, and lie the line of
+// CoreDNS's configuration that answers with it.
+const (
+	wrongAddress = "192.0.2.1"
+	lie          = "    template IN A svc.cluster.local {\n        answer \"{{ .Name }} 5 IN A " + wrongAddress + "\"\n    }\n"
+	beforeLie    = "    ready\n"
+)
+
+func (c *Cluster) liesDNS(ctx context.Context, _ []string) error { return c.tellDNS(ctx, true) }
+
+func (c *Cluster) truesDNS(ctx context.Context, _ []string) error { return c.tellDNS(ctx, false) }
+
+// tellDNS has CoreDNS started anew, with the lie or without: it looks at its configuration
+// twice a minute only.
+func (c *Cluster) tellDNS(ctx context.Context, wrong bool) error {
+	const where = "--namespace=kube-system"
+	corefile, err := c.Kubectl(ctx, "", "get", "configmap", "coredns", where, "-o", "jsonpath={.data.Corefile}")
+	if err != nil {
+		return err
+	}
+	told := strings.Replace(corefile, lie, "", 1)
+	if wrong {
+		told = strings.Replace(told, beforeLie, beforeLie+lie, 1)
+	}
+	if told == corefile {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]map[string]string{"data": {"Corefile": told}})
+	if err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"patch", "configmap", "coredns", where, "--type=merge", "--patch", string(patch)},
+		{"rollout", "restart", "deployment/coredns", where},
+		{"rollout", "status", "deployment/coredns", where, "--timeout=2m"},
+	} {
+		if _, err := c.Kubectl(ctx, "", args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // serverPods selects netchecker's server, however it was installed.

@@ -47,6 +47,79 @@ table bridge fault-underlay-cut-node-1-node-2 {
 	}
 }
 `},
+		{overlayPairCut, []string{"node-2", "node-1"}, "wire", `table bridge fault-overlay-pair-cut-node-1-node-2
+delete table bridge fault-overlay-pair-cut-node-1-node-2
+table bridge fault-overlay-pair-cut-node-1-node-2 {
+	chain through {
+		type filter hook forward priority -300;
+		iifname . oifname { "node-1" . "node-2", "node-2" . "node-1" } udp dport 8472 drop
+	}
+}
+`},
+		{overlayLoss, []string{"node-1", "30", "in"}, "node-1", `table inet fault-overlay-loss
+delete table inet fault-overlay-loss
+table inet fault-overlay-loss {
+	chain in {
+		type filter hook prerouting priority -300;
+		iifname "eth0" udp dport 8472 numgen random mod 100 <= 29 drop
+	}
+}
+`},
+		{hostPodsMarked, []string{"node-1"}, "node-1", `table inet fault-host-pods-cut
+delete table inet fault-host-pods-cut
+table inet fault-host-pods-cut {
+	chain in {
+		type filter hook prerouting priority -300;
+		iifname "cni0" fib daddr type local meta l4proto udp drop
+		iifname "cni0" fib daddr type local tcp flags & (syn | ack) == syn drop
+	}
+	chain own {
+		type filter hook output priority -300;
+		oifname "cni0" meta skuid != 0 meta mark set mark or 1048576
+	}
+}
+`},
+		{hostPodsCut, []string{"node-1"}, "node-1", `table bridge fault-host-pods-cut
+delete table bridge fault-host-pods-cut
+table bridge fault-host-pods-cut {
+	chain own {
+		type filter hook output priority -300;
+		meta mark & 1048576 == 1048576 drop
+	}
+}
+`},
+		{nodePortBroken, []string{"node-1"}, "node-1", `table inet fault-nodeport-broken
+delete table inet fault-nodeport-broken
+table inet fault-nodeport-broken {
+	chain in {
+		type filter hook prerouting priority -300;
+		fib daddr type local meta l4proto { tcp, udp } th dport 30000-32767 drop
+	}
+	chain own {
+		type filter hook output priority -300;
+		fib daddr type local meta l4proto { tcp, udp } th dport 30000-32767 drop
+	}
+}
+`},
+		{apiServerCut, []string{"node-1"}, "node-1", `table inet fault-apiserver-cut
+delete table inet fault-apiserver-cut
+table inet fault-apiserver-cut {
+	chain in {
+		type filter hook prerouting priority -300;
+		iifname "eth0" tcp sport 6443 drop
+	}
+}
+`},
+		{func(args []string) (rules, error) { return dnsPodCut(args[0], args[1:]), nil }, []string{"node-1", "10.244.0.3", "fd00::3"}, "node-1", `table inet fault-dns-pod-cut
+delete table inet fault-dns-pod-cut
+table inet fault-dns-pod-cut {
+	chain out {
+		type filter hook postrouting priority -300;
+		ip daddr 10.244.0.3 meta l4proto { tcp, udp } th dport 53 drop
+		ip6 daddr fd00::3 meta l4proto { tcp, udp } th dport 53 drop
+	}
+}
+`},
 		{blackhole, []string{"node-3", "1300"}, "node-3", `table inet fault-blackhole
 delete table inet fault-blackhole
 table inet fault-blackhole {
@@ -56,20 +129,17 @@ table inet fault-blackhole {
 	}
 	chain out {
 		type filter hook postrouting priority -300;
-		oifname "vxlan0" meta length > 1300 drop
+		oifname "eth0" udp dport 8472 meta length > 1350 drop
 	}
 }
 `},
-		{loss, []string{"node-1", "30"}, "node-1", `table inet fault-loss
-delete table inet fault-loss
-table inet fault-loss {
-	chain in {
-		type filter hook prerouting priority -300;
-		iifname "eth0" numgen random mod 100 <= 29 drop
-	}
-	chain out {
-		type filter hook postrouting priority -300;
-		oifname "eth0" numgen random mod 100 <= 29 drop
+		{loss, []string{"node-1", "30"}, wire, `table bridge fault-loss-node-1
+delete table bridge fault-loss-node-1
+table bridge fault-loss-node-1 {
+	chain through {
+		type filter hook forward priority -300;
+		iifname "node-1" numgen random mod 100 <= 29 drop
+		oifname "node-1" numgen random mod 100 <= 29 drop
 	}
 }
 `},
@@ -95,6 +165,30 @@ table inet fault-dns-cut {
 	}
 }
 
+func TestWhatWasCountedIsReadFromWhatNftLists(t *testing.T) {
+	t.Parallel()
+	const listed = `table inet count {
+	chain in {
+		type filter hook prerouting priority raw; policy accept;
+		iifname "cni0" udp dport 8083 counter packets 12 bytes 900
+	}
+
+	chain own {
+		type filter hook output priority raw; policy accept;
+		udp dport 8083 counter packets 34 bytes 5600
+	}
+}
+`
+	if pods, host, err := countedIn(listed); pods != 12 || host != 34 || err != nil {
+		t.Errorf("read %d and %d, %v", pods, host, err)
+	}
+	for _, said := range []string{"", strings.Split(listed, "chain own")[0], strings.ReplaceAll(listed, "counter packets", "accept")} {
+		if _, _, err := countedIn(said); err == nil {
+			t.Errorf("%q is taken for counters", said)
+		}
+	}
+}
+
 func TestFaultsAreToldWithTheirArguments(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -104,6 +198,8 @@ func TestFaultsAreToldWithTheirArguments(t *testing.T) {
 	}{
 		{"underlay-cut", []string{"node-1"}, "fault underlay-cut takes NODE NODE"},
 		{"loss", nil, "fault loss takes NODE PERCENT"},
+		{"overlay-loss", nil, "fault overlay-loss takes NODE PERCENT [in|out|both]"},
+		{"dns-pod-cut", []string{"node-1"}, "fault dns-pod-cut takes no arguments"},
 		{"loss", []string{"node-1", "5", "6"}, "fault loss takes NODE PERCENT"},
 	} {
 		if _, err := findFault(row.name, row.args); err == nil || err.Error() != row.want {

@@ -81,7 +81,7 @@ func (c *Cluster) findPrograms(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, name := range []string{"pause", "relay"} {
+	for _, name := range []string{"pause", "relay", "burn"} {
 		if err := c.build(ctx, name); err != nil {
 			return err
 		}

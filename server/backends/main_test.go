@@ -1,0 +1,9 @@
+package backends
+
+import (
+	"testing"
+
+	"github.com/netchecker/netchecker/test/testmain"
+)
+
+func TestMain(m *testing.M) { testmain.Run(m) }

@@ -1,0 +1,384 @@
+package diagnose
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+const (
+	// verdict is how much the samples of a class have to say for a loss, or against it, to
+	// be counted as evidence.
+	verdict = 2
+	// flaky is the rate of loss that makes paths seem dead now and then.
+	flaky = 0.15
+	// settles is how long it takes until the rate of a loss is known.
+	settles = 30 * time.Second
+	// leastLost are packets that a pair has lost at least.
+	leastLost = 6
+	// told are losses within which an agent says so, of about as many sessions as it has to
+	// other nodes at most.
+	toldAfter, mostSessions = 6, 8
+)
+
+// suspect is a component that is lossy by its own sums.
+type suspect struct {
+	place  place
+	nodes  [2]*node // of a node the first, of a pair both
+	inward bool     // of a node; of pairs, that it is from the second to the first
+	layer  int
+	test   uint8
+	of     []*lossy // one, or of zones that by either end
+	rest   samples  // that nothing explains yet
+	out    bool     // explained
+}
+
+// losses finds the components that are lossy, such that what one explains is not told of
+// others: the one of which the samples say most, again and again.
+func (d *diagnosis) losses() {
+	all := d.suspects()
+	var chosen []*suspect
+	for {
+		var best *suspect
+		most := 0.0
+		for i := range all {
+			s := &all[i]
+			if g := s.rest.gain(d.background(s.layer)); !s.out && g > most && d.holds(s) {
+				best, most = s, g
+			}
+		}
+		if best == nil {
+			break
+		}
+		best.out = true
+		chosen = append(chosen, best)
+		best.of[0].layer, best.of[0].owed = uint8(best.layer)+1, nil
+		for i := range all {
+			d.explain(&all[i], best)
+		}
+	}
+	d.tellLosses(chosen)
+}
+
+// suspects are all components that are lossy, in order.
+func (d *diagnosis) suspects() (all []suspect) {
+	add := func(s suspect) {
+		l := s.of[0]
+		if l.owed != nil && !l.owed.anyAlarmed() {
+			for _, l := range s.of {
+				*l = lossy{} // what explained it is over, so it has to show that it is lossy by itself
+			}
+			return
+		}
+		layer, ok := d.layerOf(l)
+		if was := int(l.layer) - 1; was >= 0 && l.alarmed[was] && !ok {
+			layer, ok = was, true
+		}
+		if ok {
+			s.layer, s.test, s.rest = layer, s.of[0].test[layer], s.of[0].all(layer)
+			all = append(all, s)
+		}
+	}
+	if c := &d.sums.cluster; c.from.anyAlarmed() {
+		add(suspect{place: place{scope: Cluster}, of: []*lossy{&c.from, &c.to}})
+	}
+	for n := range d.sums.active {
+		for dir := range n.lossy {
+			if n.index >= 0 && n.lossy[dir].anyAlarmed() && !d.down[n] {
+				add(suspect{place: place{scope: Node, a: n.index}, nodes: [2]*node{n}, inward: dir == in, of: []*lossy{&n.lossy[dir]}})
+			}
+		}
+	}
+	for key, l := range d.sums.pairs {
+		if at := pairPlace(key.from, key.to); l.anyAlarmed() && !d.down[key.from] && !d.down[key.to] && !d.cut[at] {
+			add(suspect{place: at, nodes: [2]*node{key.from, key.to}, inward: key.from.index > key.to.index, of: []*lossy{l}})
+		}
+	}
+	for key, z := range d.sums.zones {
+		at := key.place()
+		if z.from.anyAlarmed() && !d.cut[at] {
+			add(suspect{place: at, inward: key.from > key.to, of: []*lossy{&z.from, &z.to}})
+		}
+	}
+	slices.SortFunc(all, func(a, b suspect) int {
+		return cmp.Or(a.place.compare(b.place), cmp.Compare(number(a.inward), number(b.inward)))
+	})
+	return all
+}
+
+func number(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// background is that of a layer: the largest of its classes'.
+func (d *diagnosis) background(layer int) (b float64) {
+	for c := range between {
+		if has(layer, c) {
+			b = max(b, d.sums.levels[c])
+		}
+	}
+	return b
+}
+
+// layerOf is the lowest layer that explains which classes lose, and which do not; false
+// where that is not known yet:
+//
+//	host-to-host   pod-to-pod   others       lossy is
+//	-------------  -----------  -----------  ----------------------
+//	loses          loses        any          the link
+//	loses not      loses        any          the pod network
+//	loses          loses not    any          host-to-host
+//	loses not      loses not    one loses    that class
+func (d *diagnosis) layerOf(l *lossy) (layer int, known bool) {
+	says := func(c class) float64 {
+		s := l.classes[c]
+		if other := d.busiest(l); s.lost == 0 && d.toldOf(l, other) {
+			s.all = max(s.all, other.all)
+		}
+		return s.by(d.sums.steps[c][d.testOf(l)])
+	}
+	host, pod := says(hostHost), says(podPod)
+	switch {
+	case l.alarmed[linkSum] && host > verdict && pod > verdict:
+		return linkSum, true
+	case host < -verdict && pod > verdict && l.alarmed[podSum]:
+		return podSum, true
+	case host < -verdict && pod > verdict && l.alarmed[classSum+int(podPod)]:
+		return classSum + int(podPod), true
+	case host > verdict && pod < -verdict && l.alarmed[classSum+int(hostHost)]:
+		return classSum + int(hostHost), true
+	case host < -verdict && pod < -verdict:
+		for _, c := range []class{hostPod, podHost} {
+			if l.alarmed[classSum+int(c)] {
+				return classSum + int(c), true
+			}
+		}
+	}
+	return 0, false
+}
+
+// testOf is the test by which the lowest layer that is lossy was found to be so.
+func (d *diagnosis) testOf(l *lossy) uint8 {
+	i := slices.Index(l.alarmed[:], true)
+	return l.test[max(0, i)]
+}
+
+// busiest are the samples of the class that lost most.
+func (d *diagnosis) busiest(l *lossy) (most samples) {
+	for _, s := range l.classes {
+		if s.lost > most.lost {
+			most = s
+		}
+	}
+	return most
+}
+
+// toldOf says whether agents whose samples are lost like these would have said so by now:
+// while all is well they only tell in their reports.
+func (d *diagnosis) toldOf(l *lossy, s samples) bool {
+	sessions := float64(min(max(len(d.nodes)-1, 1), mostSessions))
+	patience := speaks + time.Duration(toldAfter/(max(s.rate(), leastBackground)*sessions)*float64(time.Second))
+	return s.lost > 0 && d.now.Sub(l.since) >= patience
+}
+
+// holds says whether a suspect is lossy as a whole: a pair, while its nodes are not; all
+// else, also without the worst of its parts. Of two nodes alone none of this can be known.
+func (d *diagnosis) holds(s *suspect) bool {
+	step := d.sums.steps[s.class()][s.test]
+	alone := len(d.nodes) < 3
+	switch {
+	case s.chosen():
+		return true
+	case s.place.scope == Pair:
+		from, to := s.nodes[0], s.nodes[1]
+		if back := from.lossy[in].anyAlarmed() || to.lossy[out].anyAlarmed(); back && d.now.Sub(s.of[0].since) < settles {
+			return false // one of the nodes loses in the other direction, so perhaps in both
+		}
+		return s.rest.lost >= leastLost && (alone || !from.lossy[out].spreads(to, s.layer, step) && !to.lossy[in].spreads(from, s.layer, step))
+	case s.place.scope == Node:
+		return alone || s.of[0].spread(s.rest, step)
+	}
+	return alone || s.withoutWorst().by(step) >= others
+}
+
+// spread says whether these samples show a loss without those of the peer that lost most.
+func (l *lossy) spread(all samples, step step) bool {
+	worst, parts := l.worst(), samples{}
+	for _, p := range l.parts {
+		parts = parts.and(p.samples)
+	}
+	if parts.all == 0 {
+		return false
+	}
+	without := samples{max(0, all.lost-worst.lost), all.all * (1 - worst.all/parts.all)}
+	return without.by(step) >= others
+}
+
+// spreads says whether a node may lose on the ways to other peers as well, for all that is
+// known.
+func (l *lossy) spreads(peer *node, layer int, step step) bool {
+	all, of, parts := l.all(layer), l.of(peer), samples{}
+	for _, p := range l.parts {
+		parts = parts.and(p.samples)
+	}
+	without := samples{max(0, all.lost-of.lost), all.all * (1 - of.all/max(1, parts.all))}
+	return without.by(step) > -verdict
+}
+
+// chosen says whether it was told by the last evaluation.
+func (s *suspect) chosen() bool { return s.of[0].layer == uint8(s.layer)+1 }
+
+// withoutWorst are the samples of many nodes, but for those of the one that lost most, on
+// the ways from it and to it.
+func (s *suspect) withoutWorst() samples {
+	lost := map[*node]samples{}
+	for _, l := range s.of {
+		for _, p := range l.parts {
+			lost[p.peer] = lost[p.peer].and(p.samples)
+		}
+	}
+	var worst samples
+	for _, n := range lost {
+		if n.lost > worst.lost {
+			worst = n
+		}
+	}
+	return s.rest.minus(worst)
+}
+
+// class is one of the layer's.
+func (s *suspect) class() class {
+	if s.layer >= classSum {
+		return class(s.layer - classSum)
+	}
+	return podPod
+}
+
+// explain takes out of a suspect what another explains.
+func (d *diagnosis) explain(s, by *suspect) {
+	if s == by || s.out {
+		return
+	}
+	o := d.overlap(s, by)
+	if o.lost == 0 {
+		return
+	}
+	s.rest = s.rest.minus(o)
+	if s.rest.by(d.sums.steps[s.class()][s.test]) < alarm {
+		s.out = true
+		s.of[0].layer, s.of[0].owed = 0, by.of[0]
+	}
+}
+
+// overlap are the samples of s that by has as well.
+func (d *diagnosis) overlap(s, by *suspect) samples {
+	same := func(n *node, leaves bool) samples { // what of s leaves or enters n
+		switch s.place.scope {
+		case Node:
+			if s.nodes[0] != n && s.inward == leaves {
+				return s.of[0].of(n)
+			}
+		case Pair:
+			if s.nodes[0] == n && leaves || s.nodes[1] == n && !leaves {
+				return s.rest
+			}
+		case ZonePair, Cluster:
+			if leaves {
+				return s.of[0].of(n)
+			}
+			return s.of[1].of(n)
+		}
+		return samples{}
+	}
+	switch by.place.scope {
+	case Cluster:
+		return s.rest
+	case Node:
+		return same(by.nodes[0], !by.inward)
+	case Pair:
+		switch s.place.scope {
+		case Node:
+			if s.inward && s.nodes[0] == by.nodes[1] {
+				return s.of[0].of(by.nodes[0])
+			}
+			if !s.inward && s.nodes[0] == by.nodes[0] {
+				return s.of[0].of(by.nodes[1])
+			}
+		case ZonePair, Cluster:
+			if s.place.scope == Cluster || zonePlace(by.nodes[0], by.nodes[1]) == s.place && (by.nodes[0].zoned > by.nodes[1].zoned) == s.inward {
+				return by.rest
+			}
+		}
+	case ZonePair:
+		return d.ofZones(s, by)
+	}
+	return samples{}
+}
+
+// ofZones are the samples of s that go between the zones of by.
+func (d *diagnosis) ofZones(s, by *suspect) (o samples) {
+	from, to := by.place.a, by.place.b
+	if by.inward {
+		from, to = to, from
+	}
+	switch s.place.scope {
+	case Cluster:
+		return by.rest
+	case Pair:
+		if s.nodes[0].zoned == from && s.nodes[1].zoned == to {
+			return s.rest
+		}
+	case Node:
+		for _, p := range s.of[0].parts {
+			if s.inward && s.nodes[0].zoned == to && p.peer.zoned == from || !s.inward && s.nodes[0].zoned == from && p.peer.zoned == to {
+				o = o.and(p.samples)
+			}
+		}
+	}
+	return o
+}
+
+// tellLosses makes findings of those that were chosen: of two directions of one place, one.
+func (d *diagnosis) tellLosses(chosen []*suspect) {
+	for i, s := range chosen {
+		if s == nil {
+			continue
+		}
+		direction, n, since := Out, s.rest, s.of[0].since
+		if s.inward {
+			direction = In
+		}
+		for j := i + 1; j < len(chosen); j++ {
+			if o := chosen[j]; o != nil && o.place == s.place && o.layer == s.layer {
+				direction, n, chosen[j] = Both, n.and(o.rest), nil
+				if o.of[0].since.Before(since) {
+					since = o.of[0].since
+				}
+			}
+		}
+		f := Finding{Kind: Loss, Severity: Warning, Since: since, Sure: true, Loss: n.rate()}
+		f.For = []Count{{"packets", int(n.lost), int(n.all)}}
+		f.Subject, f.Direction = d.subject(s.place, direction)
+		switch {
+		case s.layer == podSum:
+			f.Class = podPod.String()
+		case s.layer >= classSum:
+			f.Class = s.class().String()
+		}
+		d.findings = append(d.findings, f)
+	}
+}
+
+// flaky says whether so much is lost at a node that its paths seem dead now and then.
+func (n *node) flaky(now time.Time) bool {
+	for dir := range n.lossy {
+		l := &n.lossy[dir]
+		if l.anyAlarmed() && (now.Sub(l.since) < settles || l.all(slices.Index(l.alarmed[:], true)).rate() >= flaky) {
+			n.flaked = now
+		}
+	}
+	return !n.flaked.IsZero() && now.Sub(n.flaked) < settles/2
+}

@@ -1,0 +1,189 @@
+package diagnose
+
+import (
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// lossyBy loses at random, the same each time, at the rates of a session forward and back.
+func lossyBy(rate func(*session) (forward, back float64)) func(*session) ways {
+	random := rand.New(rand.NewPCG(1, 2))
+	return func(s *session) (w ways) {
+		f, b := rate(s)
+		if random.Float64() < f {
+			w |= forward
+		} else if random.Float64() < b {
+			w |= back
+		}
+		return w
+	}
+}
+
+// rated loses at a rate on those ways, and at another on all others.
+func rated(rate, background float64, where func(*session) ways) func(*session) ways {
+	return lossyBy(func(s *session) (f, b float64) {
+		f, b = background, background
+		w := where(s)
+		if w&forward != 0 {
+			f = rate
+		}
+		if w&back != 0 {
+			b = rate
+		}
+		return f, b
+	})
+}
+
+// lossCase is a loss, and what the sentence says of it without its numbers.
+type lossCase struct {
+	name  string
+	nodes int
+	rate  float64
+	where func(*session) ways
+	named time.Duration
+	gone  time.Duration
+	want  string
+	// part is what may be told before or after, of two directions; empty for nothing.
+	part string
+}
+
+func fromZone(s *session) (w ways) {
+	from, to := (nodeNumber(s.from.Node)-1)%3, (nodeNumber(s.to.Node)-1)%3
+	if from == 0 && to == 1 {
+		w |= forward
+	}
+	if from == 1 && to == 0 {
+		w |= back
+	}
+	return w
+}
+
+// rates are the numbers of a loss in a sentence, and what comes after them.
+var rates = regexp.MustCompile(` [0-9.e+]+%| since .*`)
+
+func (w *world) lossesTold() string {
+	var all []string
+	for _, s := range w.sentences() {
+		all = append(all, rates.ReplaceAllString(s, ""))
+	}
+	return strings.Join(all, "; ")
+}
+
+func TestLossesAreNamed(t *testing.T) {
+	const node = "node-2"
+	between := func(s *session) ways {
+		if s.class() == "own" {
+			return 0
+		}
+		return forward | back
+	}
+	twoWays := func(s *session) ways { return outOf(node, anything)(s) | into(node, anything)(s) }
+	const outward = "node-2: network loses of packets in the direction from it"
+	const inOverlay = "node-2: pod network loses of packets in the direction to it"
+	for _, c := range []lossCase{
+		{"40% into a node by the overlay", 9, .4, into(node, overlay), 20 * time.Second, 30 * time.Second, inOverlay, ""},
+		{"90% into a node by the overlay", 9, .9, into(node, overlay), 20 * time.Second, 30 * time.Second, inOverlay, ""},
+		{"10% into a node by the overlay", 9, .1, into(node, overlay), 20 * time.Second, 30 * time.Second, inOverlay, ""},
+		{"10% into a node of three by the overlay", 3, .1, into(node, overlay), 30 * time.Second, 30 * time.Second, inOverlay, ""},
+		{"10% into a node of twenty by the overlay", 20, .1, into(node, overlay), 20 * time.Second, 30 * time.Second, inOverlay, ""},
+		{"10% out of a node", 9, .1, outOf(node, anything), 20 * time.Second, 30 * time.Second, outward, ""},
+		{"10% out of a node of three", 3, .1, outOf(node, anything), 30 * time.Second, 30 * time.Second, outward, ""},
+		{"10% both ways of a node", 9, .1, twoWays, 20 * time.Second, 30 * time.Second, "node-2: network loses of packets in both directions", outward},
+		{"10% both ways of a node of three", 3, .1, twoWays, 30 * time.Second, 30 * time.Second, "node-2: network loses of packets in both directions", outward},
+		{"5% into a node", 9, .05, into(node, anything), 60 * time.Second, 30 * time.Second, "node-2: network loses of packets in the direction to it", ""},
+		{"5% into a node of three", 3, .05, into(node, anything), 60 * time.Second, 30 * time.Second, "node-2: network loses of packets in the direction to it", ""},
+		{"5% into a node of twenty", 20, .05, into(node, anything), 60 * time.Second, 30 * time.Second, "node-2: network loses of packets in the direction to it", ""},
+		{"5% of the pod network, routed as it is", 9, .05, into(node, ofClassOnly("pod-pod")), 60 * time.Second, 30 * time.Second, inOverlay, ""},
+		{"1% into a node", 9, .01, into(node, anything), 2 * time.Minute, 3 * time.Minute, "node-2: network loses of packets in the direction to it", ""},
+		{"1% into a node of twenty", 20, .01, into(node, anything), 2 * time.Minute, 3 * time.Minute, "node-2: network loses of packets in the direction to it", ""},
+		{"1% into a node of three", 3, .01, into(node, anything), 10 * time.Minute, 3 * time.Minute, "node-2: network loses of packets in the direction to it", ""},
+		{"30% from a node to another", 9, .3, into(node, pair("node-1", node, anything)), 20 * time.Second, 30 * time.Second, "node-1 and node-2: network loses of packets from node-1 to node-2", ""},
+		{"30% from a node to another by the overlay", 9, .3, into(node, pair("node-1", node, overlay)), 20 * time.Second, 30 * time.Second, "node-1 and node-2: pod network loses of packets from node-1 to node-2", ""},
+		{"5% from a zone to another", 9, .05, fromZone, 60 * time.Second, 30 * time.Second, "zones zone-1 and zone-2: network loses of packets from zone-1 to zone-2", ""},
+		{"5% everywhere", 9, .05, between, 60 * time.Second, 30 * time.Second, "all nodes: network loses of packets", ""},
+		{"20% into a node between hosts", 9, .2, into(node, ofClassOnly("host-host")), 20 * time.Second, 30 * time.Second, "node-2: host network loses of packets in the direction to it", ""},
+		{"20% into a node from pods to hosts", 9, .2, into(node, ofClassOnly("pod-host")), 20 * time.Second, 30 * time.Second, "node-2: way from pods to hosts loses of packets in the direction to it", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, c.nodes, 3)
+			w.lose = rated(c.rate, 0.001, c.where)
+			named, wrong, first := time.Duration(0), 0, ""
+			last := ""
+			for s := range 600 {
+				w.run(time.Second)
+				told := w.lossesTold()
+				held := told != "" && told == last
+				last = told
+				if held && told != c.want && told != c.part {
+					if wrong++; first == "" {
+						first = told
+					}
+				}
+				if held && told == c.want && named == 0 {
+					named = time.Duration(s+1) * time.Second
+				}
+				if named > 0 && time.Duration(s) > 2*named/time.Second+60 {
+					break
+				}
+			}
+			w.lose = rated(0, 0.001, c.where)
+			gone := 0
+			for ; gone < 240 && w.lossesTold() != ""; gone++ {
+				w.run(time.Second)
+				if told := w.lossesTold(); told != "" && told != c.want && told != c.part {
+					if wrong++; first == "" {
+						first = told
+					}
+				}
+			}
+			if named == 0 || named > c.named || wrong > 0 || time.Duration(gone)*time.Second > c.gone {
+				if len(first) > 200 {
+					first = first[:200]
+				}
+				t.Errorf("named after %v (want %v), gone after %d s, wrong for %d s: %s", named, c.named, gone, wrong, first)
+			}
+		})
+	}
+}
+
+// Half a percent is lost everywhere, for twenty minutes.
+func TestALossyBackgroundIsNoFinding(t *testing.T) {
+	for _, nodes := range []int{3, 9, 20} {
+		w := newWorld(t, nodes, 3)
+		w.lose = rated(0.0025, 0, func(s *session) ways { return forward | back })
+		for s := range 1200 {
+			w.run(time.Second)
+			if got := w.lossesTold(); got != "" {
+				t.Fatalf("%d nodes, after %d s: %s", nodes, s, got)
+			}
+		}
+	}
+}
+
+func TestTheBackgroundLeavesOutWhatAFindingExplains(t *testing.T) {
+	w := newWorld(t, 9, 3)
+	w.lose = rated(0.1, 0.001, into("node-2", anything))
+	w.run(6 * time.Minute)
+	if got := w.state.sums.levels[podPod]; got > 0.002 {
+		t.Errorf("the background is %.4f; want about 0.001", got)
+	}
+}
+
+func TestWhatIsLostWhileANodeIsDownIsNoLossAfterIt(t *testing.T) {
+	w := newWorld(t, 9, 3)
+	w.lose = both(at("node-2", anything))
+	w.dumb = func(a *witness) bool { return a.Node == "node-2" }
+	for range 60 {
+		w.run(time.Second)
+		w.sentences()
+	}
+	w.lose, w.dumb = func(*session) ways { return 0 }, func(*witness) bool { return false }
+	w.run(6 * time.Second)
+	for range 60 {
+		w.run(time.Second)
+		w.none()
+	}
+}

@@ -1,0 +1,9 @@
+package diagnose
+
+import (
+	"testing"
+
+	"github.com/netchecker/netchecker/test/testmain"
+)
+
+func TestMain(m *testing.M) { testmain.Run(m) }

@@ -1,0 +1,385 @@
+package diagnose
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+const (
+	// The rates that a loss is tested for, against the background, which is at least
+	// leastBackground and at most mostBackground.
+	rateFive, rateOne               = 0.05, 0.01
+	leastBackground, mostBackground = 0.001, 0.01
+	// alarm is where a sum says that a component is lossy, others where it has to be
+	// without its worst peer, and healed where one with signs turned says that it is over.
+	alarm, others, healed = 25, 8, 5
+	// healedFor is for how long it has to say so: where there are thousands of samples in a
+	// second, a hundred in a row come without a loss by chance.
+	healedFor = 5 * time.Second
+	// minutes is how long the background is remembered.
+	minutes = 10
+	// mostParts bounds the peers whose share of a component's losses is known.
+	mostParts = 24
+	// mostZones bounds the zones between pairs of which losses are summed.
+	mostZones = 64
+)
+
+// The tests of a sum.
+const (
+	five = iota
+	one
+	tests
+)
+
+// The layers of a sum: samples of all classes that share a component.
+const (
+	// linkSum has all classes, podSum those that are on the pod network: pod-to-pod and
+	// host-to-pod. After these come each class's own.
+	linkSum = iota
+	podSum
+	classSum
+	layers = classSum + int(between)
+)
+
+// has says whether a layer has the samples of a class.
+func has(layer int, c class) bool {
+	return layer == linkSum || layer == podSum && (c == podPod || c == hostPod) || layer == classSum+int(c)
+}
+
+// step is what a loss adds to a sum, and a delivery takes away.
+type step struct{ loss, delivery float64 }
+
+// stepOf is that of a test for a rate against a background.
+func stepOf(rate, background float64) step {
+	return step{math.Log(rate / background), math.Log((1 - background) / (1 - rate))}
+}
+
+// samples are packets in one direction of a component, as many of which are lost.
+type samples struct{ lost, all float64 }
+
+func (s samples) minus(o samples) samples {
+	return samples{max(0, s.lost-o.lost), max(0, s.all-o.all)}
+}
+
+func (s samples) and(o samples) samples { return samples{s.lost + o.lost, s.all + o.all} }
+
+// rate is the part that is lost.
+func (s samples) rate() float64 {
+	if s.all == 0 {
+		return 0
+	}
+	return s.lost / s.all
+}
+
+// by is what a test says of samples.
+func (s samples) by(t step) float64 { return s.lost*t.loss - (s.all-s.lost)*t.delivery }
+
+// gain is how much better these samples are explained by their own rate than by the
+// background.
+func (s samples) gain(background float64) float64 {
+	r := s.rate()
+	if r <= background {
+		return 0
+	}
+	gain := s.lost * math.Log(r/background)
+	if r < 1 {
+		gain += (s.all - s.lost) * math.Log((1-r)/(1-background))
+	}
+	return gain
+}
+
+// part is what one peer has of the samples of a component.
+type part struct {
+	peer *node
+	samples
+}
+
+// lossy are the sums of a component in one direction, from the first loss on until they
+// are all back at nothing.
+type lossy struct {
+	sums    [layers][tests]float64
+	classes [between]samples
+	parts   []part
+	// active says that any of the sums is above nothing. since is when the first loss was
+	// told.
+	active bool
+	since  time.Time
+	// alarmed are the layers that are lossy, and well how much speaks against each since.
+	alarmed [layers]bool
+	well    [layers]float64
+	better  [layers]time.Time // since when that is so
+	test    [layers]uint8     // that alarmed
+	// layer is the one that a finding tells of, counted from 1; 0 for none. owed is what
+	// explained these losses last; nil for nothing.
+	layer uint8
+	owed  *lossy
+}
+
+// add adds samples of a class, of a peer. It does nothing for deliveries while nothing is
+// lost, which is most often so.
+func (l *lossy) add(c class, peer *node, s samples, steps *[tests]step, now time.Time) {
+	if s.lost == 0 && !l.active {
+		return
+	}
+	if !l.active {
+		l.active, l.since = true, now
+	}
+	l.classes[c] = l.classes[c].and(s)
+	l.part(peer, s)
+	active := false
+	for layer := range l.sums {
+		if has(layer, c) {
+			l.sum(layer, s, steps, now)
+		}
+		active = active || l.alarmed[layer] || l.sums[layer] != [tests]float64{}
+	}
+	if !active || l.layer > 0 && !l.alarmed[l.layer-1] {
+		*l = lossy{parts: l.parts[:0]} // nothing is left, or what was told is over
+	}
+}
+
+// sum adds samples to the sums of a layer.
+func (l *lossy) sum(layer int, s samples, steps *[tests]step, now time.Time) {
+	for t := range steps {
+		to := &l.sums[layer][t]
+		*to = max(0, *to+s.by(steps[t]))
+		if *to >= alarm && !l.alarmed[layer] && steps[t].loss > 0 {
+			l.alarmed[layer], l.well[layer], l.test[layer] = true, 0, uint8(t)
+		}
+	}
+	if !l.alarmed[layer] {
+		return
+	}
+	if l.well[layer] == 0 {
+		l.better[layer] = now
+	}
+	l.well[layer] = max(0, l.well[layer]-s.by(steps[l.test[layer]]))
+	if l.well[layer] >= healed && now.Sub(l.better[layer]) >= healedFor {
+		l.alarmed[layer], l.well[layer], l.sums[layer] = false, 0, [tests]float64{}
+	}
+}
+
+// part adds to what a peer has. Of too many, the one that lost the least goes.
+func (l *lossy) part(peer *node, s samples) {
+	for i := range l.parts {
+		if l.parts[i].peer == peer {
+			l.parts[i].samples = l.parts[i].and(s)
+			return
+		}
+	}
+	if len(l.parts) >= mostParts {
+		least := 0
+		for i := range l.parts {
+			if l.parts[i].lost < l.parts[least].lost {
+				least = i
+			}
+		}
+		l.parts = slices.Delete(l.parts, least, least+1)
+	}
+	l.parts = append(l.parts, part{peer, s})
+}
+
+// all are the samples of a layer.
+func (l *lossy) all(layer int) (s samples) {
+	for c := range between {
+		if has(layer, c) {
+			s = s.and(l.classes[c])
+		}
+	}
+	return s
+}
+
+// of are those of a peer.
+func (l *lossy) of(peer *node) samples {
+	for _, p := range l.parts {
+		if p.peer == peer {
+			return p.samples
+		}
+	}
+	return samples{}
+}
+
+// worst is what the peer has that lost most.
+func (l *lossy) worst() (w samples) {
+	for _, p := range l.parts {
+		if p.lost > w.lost {
+			w = p.samples
+		}
+	}
+	return w
+}
+
+// anyAlarmed says whether any layer is lossy.
+func (l *lossy) anyAlarmed() bool { return l.alarmed != [layers]bool{} }
+
+// pairOf is a pair of nodes, from the one to the other, and zonesOf one of zones.
+type (
+	pairOf  struct{ from, to *node }
+	zonesOf struct{ from, to int }
+)
+
+func (z zonesOf) compare(o zonesOf) int {
+	return cmp.Or(cmp.Compare(z.from, o.from), cmp.Compare(z.to, o.to))
+}
+
+// between zones, the parts are known by both ends.
+type zonal struct{ from, to lossy }
+
+// minute is what was counted in one.
+type minute struct{ classes [between]samples }
+
+// sums are all of them.
+type sums struct {
+	now     time.Time
+	cluster zonal
+	pairs   map[pairOf]*lossy
+	zones   map[zonesOf]*zonal
+	// active are the nodes one of whose sums is above nothing.
+	active map[*node]bool
+
+	background [minutes]minute
+	minute     int64
+	steps      [between][tests]step
+	levels     [between]float64
+}
+
+func newSums(now time.Time) sums {
+	s := sums{pairs: map[pairOf]*lossy{}, zones: map[zonesOf]*zonal{}, active: map[*node]bool{}, minute: now.Unix() / 60}
+	s.level()
+	return s
+}
+
+// pass notes what time it is.
+func (s *sums) pass(now time.Time) {
+	s.now = now
+	m := now.Unix() / 60
+	if m == s.minute {
+		return
+	}
+	for i := s.minute + 1; i <= m && i <= s.minute+minutes; i++ {
+		s.background[((i%minutes)+minutes)%minutes] = minute{}
+	}
+	s.minute = m
+	s.level()
+}
+
+// level takes the background of each class, and with it what losses add.
+func (s *sums) level() {
+	for c := range between {
+		var all samples
+		for i := range s.background {
+			all = all.and(s.background[i].classes[c])
+		}
+		level := min(max(all.rate(), leastBackground), mostBackground)
+		s.levels[c] = level
+		s.steps[c] = [tests]step{five: stepOf(rateFive, level), one: stepOf(rateOne, level)}
+	}
+}
+
+// add adds a batch of a session from one node to another. What is lost of questions that
+// are dead is not among it before they are answered again.
+func (s *sums) add(from, to *node, c class, b batch) {
+	if c >= between {
+		return
+	}
+	s.way(from, to, c, samples{float64(b.lostForward), float64(b.lostForward + b.cameThere)})
+	s.way(to, from, c, samples{float64(b.lostBack), float64(b.lostBack + b.delivered)})
+}
+
+// way adds samples that went from one node to another.
+func (s *sums) way(from, to *node, c class, n samples) {
+	if n.all == 0 {
+		return
+	}
+	steps := &s.steps[c]
+	out, in := &from.lossy[1], &to.lossy[0]
+	if !out.anyAlarmed() && !in.anyAlarmed() {
+		b := &s.background[((s.minute%minutes)+minutes)%minutes]
+		b.classes[c] = b.classes[c].and(n)
+	}
+	if n.lost > 0 || out.active {
+		out.add(c, to, n, steps, s.now)
+		s.note(from)
+	}
+	if n.lost > 0 || in.active {
+		in.add(c, from, n, steps, s.now)
+		s.note(to)
+	}
+	s.pair(from, to, c, n, steps)
+	s.zone(from, to, c, n, steps)
+	s.cluster.add(from, to, c, n, steps, s.now)
+}
+
+// zone adds samples to those of a pair of zones, whose sums are there while they are above
+// nothing.
+func (s *sums) zone(from, to *node, c class, n samples, steps *[tests]step) {
+	if n.lost == 0 && len(s.zones) == 0 || from.zoned == to.zoned || max(from.zoned, to.zoned) >= mostZones {
+		return
+	}
+	key := zonesOf{from.zoned, to.zoned}
+	z := s.zones[key]
+	if z == nil && n.lost > 0 {
+		z = &zonal{}
+		s.zones[key] = z
+	}
+	if z.add(from, to, c, n, steps, s.now); z != nil && !z.from.active {
+		delete(s.zones, key)
+	}
+}
+
+func (z *zonal) add(from, to *node, c class, n samples, steps *[tests]step, now time.Time) {
+	if z == nil || n.lost == 0 && !z.from.active {
+		return
+	}
+	z.from.add(c, from, n, steps, now)
+	if z.to.add(c, to, n, steps, now); !z.from.active {
+		z.to = lossy{}
+	}
+}
+
+func (s *sums) note(n *node) {
+	if n.lossy[0].active || n.lossy[1].active {
+		s.active[n] = true
+	} else {
+		delete(s.active, n)
+	}
+}
+
+// pair adds samples to those of a pair, whose sums are there while they are above nothing.
+func (s *sums) pair(from, to *node, c class, n samples, steps *[tests]step) {
+	if n.lost == 0 && (from.pairs == 0 || to.pairs == 0) {
+		return
+	}
+	key := pairOf{from, to}
+	l := s.pairs[key]
+	switch {
+	case l == nil && n.lost == 0:
+		return
+	case l == nil:
+		l = &lossy{}
+		s.pairs[key] = l
+		from.pairs++
+		to.pairs++
+	}
+	if l.add(c, to, n, steps, s.now); !l.active {
+		s.drop(key)
+	}
+}
+
+func (s *sums) drop(key pairOf) {
+	delete(s.pairs, key)
+	key.from.pairs--
+	key.to.pairs--
+}
+
+// forget forgets a node that is not in the list any more.
+func (s *sums) forget(n *node) {
+	delete(s.active, n)
+	for key := range s.pairs {
+		if key.from == n || key.to == n {
+			s.drop(key)
+		}
+	}
+}
