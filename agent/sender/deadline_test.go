@@ -20,7 +20,7 @@ func TestServerThatHangsCostsADeadline(t *testing.T) {
 	failures := make(chan error, 10)
 	cfg := to(t, srv)
 	var s *Sender
-	cfg.Interval, cfg.Observe = 500*time.Millisecond, func(*report.Report, Attempt) { failures <- s.Ready(t.Context()) }
+	cfg.Interval, cfg.Observe = time.Second, func(*report.Report, Attempt) { failures <- s.Ready(t.Context()) }
 	s = New(cfg)
 	s.cfg.Clock = func() time.Duration { return 0 }
 	run(t, s.Run)
@@ -36,7 +36,7 @@ func TestServerThatHangsCostsADeadline(t *testing.T) {
 func TestServerThatDoesNotEvenAcceptIsNamedByItsAddress(t *testing.T) {
 	// A backlog of one that is full: nobody answers the next SYN.
 	full := fullListener(t)
-	s := running(t, Config{Server: newServer(t, full, nil), URL: "http://" + full, Interval: 500 * time.Millisecond})
+	s := running(t, Config{Server: newServer(t, full, nil), URL: "http://" + full, Interval: time.Second})
 	s.Offer(numbered(1), 0)
 	want := "the last report did not get to http://" + full + ": dial tcp " + full + ": i/o timeout"
 	eventually.True(t, want, func() bool { return readiness(s) == want })

@@ -79,7 +79,7 @@ func TestShortDeadlineIsSharedByTheLookupAndTheRest(t *testing.T) {
 	srv := serve(t, nil)
 	ns := names(t, is(local))
 	cfg := byName(t, srv, ns)
-	cfg.Interval = 500 * time.Millisecond
+	cfg.Interval = time.Second
 	s := running(t, cfg)
 	delivered(t, s, srv)
 	ns.sayFromNowOn(silent)
@@ -108,7 +108,7 @@ func TestFirstReportWhoseLookupFailsDoesNotGetThere(t *testing.T) {
 	} {
 		ns := names(t, says)
 		cfg := byName(t, srv, ns)
-		cfg.Interval = 500 * time.Millisecond
+		cfg.Interval = time.Second
 		s := running(t, cfg)
 		s.Offer(numbered(1), 0)
 		eventually.True(t, want, func() bool { return strings.HasSuffix(readiness(s), want) })

@@ -142,7 +142,7 @@ func byName(t *testing.T, srv *server, ns *nameServer) Config {
 func running(t *testing.T, cfg Config) *Sender {
 	t.Helper()
 	if cfg.Interval == 0 {
-		cfg.Interval = 2 * time.Second
+		cfg.Interval = 4 * time.Second
 	}
 	if cfg.FirstPause == 0 {
 		cfg.FirstPause = 40 * time.Millisecond

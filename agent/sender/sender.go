@@ -26,7 +26,9 @@ import (
 
 const (
 	// longestDeadline and longestPause hold for long intervals; short ones bound
-	// them further.
+	// them further: half of an interval is what an attempt may take, so that of a
+	// report that was due 1.1 intervals after the last one there is time for another
+	// attempt before 2 intervals are over, when it is outdated.
 	longestDeadline = 10 * time.Second
 	longestPause    = 30 * time.Second
 	firstPause      = time.Second
@@ -82,7 +84,7 @@ func New(cfg Config) *Sender {
 	s := &Sender{cfg: cfg, standing: errNothingSent}
 	s.line = line{
 		server: cfg.Server, url: cfg.URL, source: s, what: "Reports",
-		deadline:   min(cfg.Interval, longestDeadline),
+		deadline:   min(cfg.Interval/2, longestDeadline),
 		firstPause: cfg.FirstPause, longestPause: min(cfg.Interval, longestPause),
 		outcome: outcomeOfReport, subscribers: cfg.Subscribers, log: make(diary.Diary),
 	}

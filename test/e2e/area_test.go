@@ -92,7 +92,11 @@ func (a area) test(w world) {
 	a.begin(w)
 	for _, p := range a.parts {
 		begun := time.Now()
-		if !w.Run(p.name, func(t *testing.T) { p.run(world{t, w.cluster}) }) {
+		if !w.Run(p.name, func(t *testing.T) {
+			w := world{t, w.cluster}
+			w.Cleanup(w.complain)
+			p.run(w)
+		}) {
 			return
 		}
 		w.Logf("%s: %.1f s", p.name, time.Since(begun).Seconds())

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +125,29 @@ func (w world) gone() {
 	w.Helper()
 	w.kubectl("wait", "pods", "--all", "--namespace", namespace, "--for=delete", "--timeout=60s")
 }
+
+// mostComplaints is of how many lines the newest are told.
+const mostComplaints = 60
+
+// complain tells, where a test failed, what the pods of the release warn of.
+func (w world) complain() {
+	if !w.Failed() {
+		return
+	}
+	// The test's own context has ended by now.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.Context()), 10*time.Second)
+	defer cancel()
+	said, err := w.cluster.Kubectl(ctx, "", "logs", "--namespace", namespace, "--selector", "app.kubernetes.io/name=netchecker",
+		"--prefix", "--tail=-1", "--max-log-requests=20")
+	if err != nil {
+		w.Log(err)
+	}
+	lines := slices.DeleteFunc(strings.Split(said, "\n"), func(line string) bool { return !complaint.MatchString(line) })
+	w.Logf("Warnings and errors in the pods' logs:\n%s", strings.Join(lines[max(0, len(lines)-mostComplaints):], "\n"))
+}
+
+// complaint is a line of a log that begins with its severity, after kubectl's prefix.
+var complaint = regexp.MustCompile(`^\[[^]]*\] [WEF]\d{4} `)
 
 // agents are the names of the agent pods on some nodes, of all that there are for
 // none, as an answer lists them.
