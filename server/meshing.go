@@ -59,6 +59,7 @@ func heard(snap *judge.Snapshot) mesh.Heard {
 		Reporting: func(i int) bool {
 			return snap.States[i] == evaluate.Reporting || snap.States[i] == evaluate.Outdated
 		},
+		Awaited: func(i int) bool { return snap.States[i] == evaluate.Starting },
 	}
 }
 

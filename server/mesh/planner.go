@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,8 +25,9 @@ type Heard struct {
 	List *fleet.List
 	// Records are in the order of List.Agents; nil where there is none.
 	Records []*fleet.Record
-	// Reporting says of the agent at an index that it reports.
-	Reporting func(int) bool
+	// Reporting says of the agent at an index that it reports, and Awaited that nothing is
+	// known of it yet, and it is too early to say that it does not.
+	Reporting, Awaited func(int) bool
 }
 
 // Config is what a Planner needs.
@@ -40,13 +42,22 @@ type Config struct {
 }
 
 // Planner tells agents whom to probe. Look is called by one goroutine, News by many.
+//
+// A server that lost what it knew hears of all agents again within one of their intervals.
+// Until then it does not tell those that go round an earlier plan to probe just whom it
+// has heard of: they keep what they have. An agent that has no plan, or this Planner's,
+// loses nothing by a part of one.
 type Planner struct {
 	cfg  Config
 	last atomic.Pointer[state]
+
+	mu sync.Mutex
+	// told are those that were told something while others were awaited.
+	told map[fleet.Key]struct{}
 }
 
 // NewPlanner returns one that tells nobody anything until Look was called.
-func NewPlanner(cfg Config) *Planner { return &Planner{cfg: cfg} }
+func NewPlanner(cfg Config) *Planner { return &Planner{cfg: cfg, told: map[fleet.Key]struct{}{}} }
 
 // state is what is known at one moment. It is never changed once made.
 type state struct {
@@ -61,6 +72,8 @@ type state struct {
 	// nodes has the agents of each node that may be probed.
 	nodes  map[string][2]member
 	shared *shared
+	// settled is true from when on nobody is awaited.
+	settled bool
 }
 
 // id is an agent's in the mesh; 0 where that is another agent's already.
@@ -92,6 +105,7 @@ func (p *Planner) Look(h Heard) {
 		s.ids = p.idsOf(s.list)
 	}
 	s.boots = s.answering(h)
+	s.settled = was != nil && was.settled || !s.awaits(h)
 	if s.shared = p.sharing(was, h.List); was != nil && was.same(s) {
 		return
 	}
@@ -106,7 +120,17 @@ func (p *Planner) Look(h Heard) {
 
 // same says whether next would tell what s does.
 func (s *state) same(next *state) bool {
-	return s.epoch == next.epoch && s.list == next.list && s.shared == next.shared && slices.Equal(s.boots, next.boots)
+	return s.epoch == next.epoch && s.list == next.list && s.shared == next.shared && s.settled == next.settled && slices.Equal(s.boots, next.boots)
+}
+
+// awaits says whether somebody is awaited who may be probed.
+func (s *state) awaits(h Heard) bool {
+	for i := range s.ids {
+		if s.ids[i].aimable && h.Awaited(i) {
+			return true
+		}
+	}
+	return false
 }
 
 // answering are the boot ids of those who may be probed.
@@ -215,7 +239,7 @@ func (p *Planner) News(agent *fleet.Agent, has string) (version string, data []b
 		return "", nil
 	}
 	self := s.index(agent)
-	if self < 0 {
+	if self < 0 || !s.settled && !p.mayTell(agent.Key, has) {
 		return "", nil
 	}
 	t := &telling{Planner: p, state: s, self: self, now: p.cfg.Now()}
@@ -229,6 +253,18 @@ func (p *Planner) News(agent *fleet.Agent, has string) (version string, data []b
 		return "", nil
 	}
 	return is.String(), data
+}
+
+// mayTell says, while others are awaited, whether an agent that has that version loses
+// nothing by being told of those who were heard.
+func (p *Planner) mayTell(k fleet.Key, has string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, told := p.told[k]; !told && has != "" {
+		return false
+	}
+	p.told[k] = struct{}{}
+	return true
 }
 
 // peer is the agent at an index, as another one is told of it.

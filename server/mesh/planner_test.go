@@ -25,8 +25,10 @@ type cluster struct {
 	list   *fleet.List
 	record map[fleet.Key]*fleet.Record
 	silent map[fleet.Key]bool
-	shared *assignment.Shared
-	boots  int
+	// awaited are those of whom nothing is known, and it is too early to say why.
+	awaited map[fleet.Key]bool
+	shared  *assignment.Shared
+	boots   int
 }
 
 // newCluster has that many nodes in three zones, with an agent on each network, all of
@@ -100,6 +102,7 @@ func (c *cluster) look(p *mesh.Planner) {
 		h.Records[i] = c.record[a.Key]
 	}
 	h.Reporting = func(i int) bool { return !c.silent[c.list.Agents[i].Key] }
+	h.Awaited = func(i int) bool { return c.awaited[c.list.Agents[i].Key] }
 	p.Look(h)
 }
 
@@ -123,7 +126,7 @@ func (a *agent) ask(p *mesh.Planner) *assignment.Assignment {
 		a.c.t.Fatalf("%v is not in the list", a.key)
 	}
 	version, data := p.News(&a.c.list.Agents[i], a.version)
-	if version == a.version {
+	if version == "" || version == a.version {
 		return nil
 	}
 	if len(version) > report.MaxVersion || len(data) > report.MaxReply/4 {
@@ -243,6 +246,44 @@ func TestNobodyIsAimedAtWhoCantOrShouldNotBeProbed(t *testing.T) {
 		if told := c.agent(pod(0)).ask(p); told == nil || !reflect.DeepEqual(names(told.Peers), want) {
 			t.Errorf("%s: told %+v, want %q", name, told, want)
 		}
+	}
+}
+
+func TestAnEarlierPlanStandsUntilAServerThatForgotHasHeardAll(t *testing.T) {
+	c := newCluster(t, 3)
+	before := c.planner()
+	c.look(before)
+	planned := c.agent(pod(0))
+	planned.ask(before)
+
+	after, record := c.planner(), c.record[pod(2)]
+	delete(c.record, pod(2))
+	c.awaited = map[fleet.Key]bool{pod(2): true}
+	c.look(after)
+	if told := planned.ask(after); told != nil {
+		t.Errorf("who has a plan is told %+v while one agent is awaited", told)
+	}
+	fresh := c.agent(host(0))
+	if told, want := fresh.ask(after), []string{"host node-1", "host node-2", "pod node-0", "pod node-1"}; told == nil || !reflect.DeepEqual(names(told.Peers), want) {
+		t.Errorf("who has none is told %+v, want %q", told, want)
+	}
+	c.join(3)
+	c.look(after)
+	if told := fresh.ask(after); told == nil {
+		t.Error("who was told a part is not told of one more who was heard")
+	}
+
+	c.record[pod(2)], c.awaited = record, nil
+	c.look(after)
+	want := []string{"host node-0", "host node-1", "host node-2", "host node-3", "pod node-1", "pod node-2", "pod node-3"}
+	if told := planned.ask(after); told == nil || !reflect.DeepEqual(names(told.Peers), want) {
+		t.Errorf("when all were heard who had a plan is told %+v, want %q", told, want)
+	}
+	c.awaited = map[fleet.Key]bool{pod(1): true}
+	delete(c.record, pod(1))
+	c.look(after)
+	if told := planned.ask(after); told == nil {
+		t.Error("a pod that is made anew later holds up who has a plan")
 	}
 }
 

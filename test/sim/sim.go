@@ -202,7 +202,7 @@ func (w *World) Step() {
 	}
 	w.readiness()
 	records := w.Records()
-	w.planner.Look(mesh.Heard{List: w.list, Records: records, Reporting: func(i int) bool { return records[i] != nil }})
+	w.planner.Look(mesh.Heard{List: w.list, Records: records, Reporting: func(i int) bool { return records[i] != nil }, Awaited: func(int) bool { return false }})
 }
 
 // relisted makes the list of what there is now.
