@@ -84,6 +84,7 @@ var areas = []area{
 			onEach("the API server cut from a node: there alone", world.others, meshAPIServerCut),
 			times("the API server down: from all hosts, and probing goes on", 1, meshAPIServerDown),
 		),
+		times("the server away, and back without what it knew: probing goes on, and nothing is told twice", 1, meshServerAway),
 		onEach("all cores burning: suspect, and no loss", world.nodes, meshBurning),
 	}},
 	{"disruption", world.withSampledRelease, []part{

@@ -9,7 +9,8 @@ import (
 )
 
 // Count begins to count the packets that match an nft expression, such as `udp dport
-// 8083`, and that a node's pods send, or its host. It begins anew where it counts already.
+// 8083`, and that a node's pods send to others than that node and its pods, or its host.
+// It begins anew where it counts already.
 func (c *Cluster) Count(ctx context.Context, node, matches string) error {
 	return c.change(ctx, func() error {
 		n, err := c.Node(node)
@@ -26,12 +27,12 @@ func (c *Cluster) Count(ctx context.Context, node, matches string) error {
 func counting(matches string) rules {
 	return rules{
 		family: "inet", table: "count",
-		in:  fmt.Sprintf("iifname %q %s counter", podBridge, matches),
-		own: matches + " counter",
+		in:  fmt.Sprintf("iifname %q fib daddr type != local %s counter", podBridge, matches),
+		own: fmt.Sprintf("oifname != %q %s counter", podBridge, matches),
 	}
 }
 
-// Counted is how many packets the node's pods have sent since Count, and how many its host.
+// Counted is how many such packets the node's pods have sent since Count, and how many its host.
 func (c *Cluster) Counted(ctx context.Context, node string) (pods, host uint64, err error) {
 	said, err := c.nodeCommand(ctx, node, "nft", "list", "table", "inet", "count")
 	if err != nil {
