@@ -188,7 +188,8 @@ type Key struct {
 // Key is the finding's.
 func (f *Finding) Key() Key { return Key{f.Kind, f.Subject, f.Class, f.Direction, f.Family} }
 
-func (f *Finding) compare(o *Finding) int {
+// Compare orders findings: the most severe first, and then by what and where.
+func (f *Finding) Compare(o *Finding) int {
 	return cmp.Or(
 		cmp.Compare(rank(f.Severity), rank(o.Severity)), strings.Compare(string(f.Kind), string(o.Kind)), f.Subject.compare(o.Subject),
 		strings.Compare(f.Class, o.Class), cmp.Compare(f.Direction, o.Direction), strings.Compare(f.Family, o.Family),
