@@ -145,13 +145,10 @@ func (s *server) standsStill(snap *judge.Snapshot) string {
 	if snap.Verdict(true) == evaluate.CannotKnow {
 		return whyUnknown(snap)
 	}
-	if still := s.Findings.State().Still; still != "" {
-		return still
-	}
 	if s.Paths.Meshing(snap.List, snap.Records).Agents == 0 {
 		return nobodyMeshes
 	}
-	return ""
+	return s.Findings.State().Still
 }
 
 // textOf is a line for each finding, and for what else there is to say.

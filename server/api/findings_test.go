@@ -61,6 +61,7 @@ const (
 // broken is a cluster whose agents mesh, with those findings.
 func broken(t *testing.T) *cluster {
 	c := meshing(3)
+	c.looks(`{}`)
 	c.probed("pod-000", report.Mesh{}, report.Session{ID: 1, Peer: c.meshID("pod-001"), Sent: 60})
 	for _, h := range []diagnose.Held{lossy, blackHole, overlay} {
 		c.found(t, h)
@@ -139,6 +140,12 @@ func TestFindingsSayWhyTheyStandStill(t *testing.T) {
 	}
 	if a := get(t, url, "/api/v1/findings", "from", "-1h", "to", "-45m"); a.body != `{"findings":[`+holeShown+`]`+said {
 		t.Errorf("%s", a.body)
+	}
+
+	began := meshing(3)
+	began.probed("pod-000", report.Mesh{}, report.Session{ID: 1, Peer: began.meshID("pod-001"), Sent: 60})
+	if a := get(t, began.serve(t), "/api/v1/findings"); a.status != 200 || a.body != `{"findings":[],"standing_still":"no server has looked for faults yet"}` {
+		t.Errorf("before the first look: %d %s", a.status, a.body)
 	}
 
 	quiet := newCluster()

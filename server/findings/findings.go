@@ -9,7 +9,8 @@
 // the same:
 //
 //	findings/<id>   a finding: one that lasts for good, one that is over for Retention
-//	findings/state  whether anybody looks now, and what is left out
+//	findings/state  whether anybody looks now, and what is left out; not there while
+//	                nobody tells of paths
 //
 // What changes what a finding says is written at once; the counts of its evidence, which do
 // each second, every refreshEvery at most. A finding keeps its ID from its beginning on,
@@ -127,7 +128,10 @@ func decode(key string, e store.Entry) (is kept, err error) {
 
 // State is what the leader wrote last of its looking.
 func (k *Kept) State() State {
-	is, _ := k.view.Get(stateKey)
+	is, looks := k.view.Get(stateKey)
+	if !looks {
+		return State{Still: unlooked}
+	}
 	return is.state
 }
 

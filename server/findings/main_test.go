@@ -46,7 +46,6 @@ type scene struct {
 	refuses  error
 	saves    int
 	revision int64
-	tells    []*paths.Telling
 }
 
 func newScene(t *testing.T) *scene {

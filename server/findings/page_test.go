@@ -99,7 +99,7 @@ func TestWhatCannotBeReadIsNotThere(t *testing.T) {
 	} {
 		k.kind.Keeper.Apply(store.Entry{Key: key, Value: []byte(value), Revision: 1})
 	}
-	if all, state := k.all(), k.State(); len(all) != 0 || state != (State{}) {
+	if all, state := k.all(), k.State(); len(all) != 0 || state != (State{Still: unlooked}) {
 		t.Errorf("%v and %v are read", all, state)
 	}
 }

@@ -30,8 +30,9 @@ const (
 
 // Why findings stand still.
 const (
-	begun = "the server that looks for faults has only begun to, and does not know enough yet"
-	blind = "the server that looks for faults can't see the agents now"
+	unlooked = "no server has looked for faults yet"
+	begun    = "the server that looks for faults has only begun to, and does not know enough yet"
+	blind    = "the server that looks for faults can't see the agents now"
 )
 
 // Sight is what the leader sees at a moment.
@@ -75,7 +76,8 @@ type Reign struct {
 	cfg   Config
 	began bool
 	hold  diagnose.Hold
-	// diagnosis is nil while nobody tells of paths, and nothing lasts.
+	// looks says that somebody tells of paths, or something lasts; diagnosis is nil otherwise.
+	looks     bool
 	diagnosis *diagnose.State
 	// seeing is since when the leader sees; zero: it does not.
 	seeing time.Time
@@ -120,7 +122,7 @@ func (r *Reign) Turn(ctx context.Context, saver Saver, s Sight) error {
 
 // takeOver takes over what earlier leaders left.
 func (r *Reign) takeOver(now time.Time) {
-	r.began, r.refreshed, r.state = true, now, r.cfg.Kept.State()
+	r.began, r.refreshed = true, now
 	var held []diagnose.Held
 	for _, f := range r.cfg.Kept.all() {
 		if h := f.Held; f.Lasts() || now.Sub(f.Ended) < again {
@@ -133,6 +135,7 @@ func (r *Reign) takeOver(now time.Time) {
 	}
 	slices.SortFunc(held, func(a, b diagnose.Held) int { return cmp.Compare(a.ID, b.ID) })
 	r.hold.Take(held, now)
+	_, r.looks = r.cfg.Kept.view.Get(stateKey)
 }
 
 // onClockOf is a time that was read on a wall clock, such that what passes since then is
@@ -143,9 +146,7 @@ func onClockOf(now, t time.Time) time.Time { return now.Add(t.Sub(now)) }
 func (r *Reign) look(now time.Time, s Sight) {
 	if s.Blind || s.List == nil {
 		r.seeing = time.Time{}
-		if lasting := r.hold.Held(); r.diagnosis != nil || len(lasting) > 0 {
-			r.state.Still = blind
-		}
+		r.state.Still = blind
 		r.hold.Step(diagnose.Look{Now: now, Blind: true})
 		return
 	}
@@ -154,9 +155,10 @@ func (r *Reign) look(now time.Time, s Sight) {
 	}
 	lasting := r.hold.Held()
 	if tells := r.hear(s); !tells && len(lasting) == 0 {
-		r.diagnosis, r.state = nil, State{}
+		r.diagnosis, r.looks = nil, false
 		return
 	}
+	r.looks = true
 	found := r.diagnose(now, s, lasting)
 	if now.Sub(r.seeing) < settleFor {
 		r.state.Still = begun

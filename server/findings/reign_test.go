@@ -167,8 +167,8 @@ func TestWhatLastsEndsWhereNobodyTellsOfPathsAnyMore(t *testing.T) {
 	s.runs(5 * time.Second)
 	saves := s.saves
 	s.runs(time.Minute)
-	if s.saves != saves || s.reign.diagnosis != nil {
-		t.Errorf("%d more writes", s.saves-saves)
+	if s.saves != saves || s.reign.diagnosis != nil || s.kept.State().Still != unlooked {
+		t.Errorf("%d more writes, and it is told that %+v", s.saves-saves, s.kept.State())
 	}
 }
 

@@ -41,12 +41,15 @@ func (r *Reign) save(ctx context.Context, saver Saver) error {
 		}
 		ops = append(ops, op)
 	}
-	if r.state != r.cfg.Kept.State() {
+	switch is, said := r.cfg.Kept.view.Get(stateKey); {
+	case r.looks && (!said || is.state != r.state):
 		op, err := put(stateKey, r.state, 0)
 		if err != nil {
 			return err
 		}
 		ops = append(ops, op)
+	case !r.looks && said:
+		ops = append(ops, store.Op{Key: stateKey})
 	}
 	if r.trim {
 		for _, id := range r.cfg.Kept.excess(MostPast) {
