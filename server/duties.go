@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/server/backends"
+	"github.com/netchecker/netchecker/server/diagnose"
 	"github.com/netchecker/netchecker/server/evaluate"
 	"github.com/netchecker/netchecker/server/events"
+	"github.com/netchecker/netchecker/server/findings"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/intervals"
 	"github.com/netchecker/netchecker/server/judge"
@@ -32,7 +34,7 @@ func (s *server) lead(ctx context.Context, fence store.Fence) error {
 
 // duties are those of one reign.
 func (s *server) duties() []leader.Duty {
-	duties := []leader.Duty{s.counting(), s.keepingHistory()}
+	duties := []leader.Duty{s.counting(), s.keepingHistory(), s.lookingForFaults()}
 	if s.recipient != nil {
 		duties = append(duties, s.announcing())
 	}
@@ -62,7 +64,7 @@ func (s *server) keepingHistory() leader.Duty {
 		Name:  "Keeping the intervals of backends",
 		Every: intervals.LookEvery,
 		Do: func(ctx context.Context, fence store.Fence) error {
-			return s.history.Lead(ctx, fencedHistory{s.history.Kept(), fence}, intervals.DefaultLimits(), presence(s.judge.Snapshot()))
+			return s.history.Lead(ctx, fencedKind{s.history.Kept(), fence}, intervals.DefaultLimits(), presence(s.judge.Snapshot()))
 		},
 	}
 }
@@ -85,14 +87,39 @@ func presence(snap *judge.Snapshot) func(fleet.Key) intervals.Presence {
 	}
 }
 
-// fencedHistory saves while the fence stands.
-type fencedHistory struct {
+// fencedKind saves while the fence stands.
+type fencedKind struct {
 	kind  *store.Kind
 	fence store.Fence
 }
 
-func (f fencedHistory) Save(ctx context.Context, ops ...store.Op) error {
+func (f fencedKind) Save(ctx context.Context, ops ...store.Op) error {
 	return f.kind.Save(ctx, f.fence, ops...)
+}
+
+// lookingForFaults names what is broken, of what agents tell of paths and of what they share.
+func (s *server) lookingForFaults() leader.Duty {
+	reign := findings.NewReign(findings.Config{
+		Kept: s.findings, Paths: s.paths, Every: s.planner.SharedEvery, Left: s.facts.NameServerLeft, Now: time.Now,
+		Homes: func(list *fleet.List) map[diagnose.Thing][]string {
+			return findings.Homes(list, s.facts.Shared(), s.facts.NameServerNodes())
+		},
+	})
+	return leader.Duty{
+		Name:  "Looking for faults",
+		Every: findings.LookEvery,
+		Do: func(ctx context.Context, fence store.Fence) error {
+			return reign.Turn(ctx, fencedKind{s.findings.Kind(), fence}, sight(s.judge.Snapshot()))
+		},
+	}
+}
+
+// sight is what can be seen of the agents: nothing while nobody is heard, too.
+func sight(snap *judge.Snapshot) findings.Sight {
+	if snap.Verdict(true) == evaluate.CannotKnow {
+		return findings.Sight{Blind: true}
+	}
+	return findings.Sight{List: snap.List, States: snap.States, Records: snap.Records}
 }
 
 // announcing tells of disruption in Events.

@@ -35,3 +35,18 @@ func TestWhoIsSilentOrGoneAndWhoIsOnlyNew(t *testing.T) {
 		t.Error("something is said of pods although nothing can be known")
 	}
 }
+
+func TestFaultsAreLookedForWhileSomebodyIsHeard(t *testing.T) {
+	snap := &judge.Snapshot{List: &fleet.List{}, States: []evaluate.State{evaluate.Reporting}, Records: []*fleet.Record{nil}}
+	if got := sight(snap); !got.Blind {
+		t.Errorf("of whom nobody was heard %+v is seen", got)
+	}
+	snap.Summary.Add(evaluate.Evidence{}, evaluate.Reporting, true)
+	if got := sight(snap); got.Blind || got.List != snap.List || len(got.States) != 1 || len(got.Records) != 1 {
+		t.Errorf("%+v is seen", got)
+	}
+	snap.Unknown = judge.Unknown{Cause: judge.StoreSilent}
+	if got := sight(snap); !got.Blind {
+		t.Errorf("while etcd is silent %+v is seen", got)
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/netchecker/netchecker/server/api"
 	"github.com/netchecker/netchecker/server/backends"
 	"github.com/netchecker/netchecker/server/events"
+	"github.com/netchecker/netchecker/server/findings"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/intake"
 	"github.com/netchecker/netchecker/server/intervals"
@@ -179,6 +180,7 @@ type server struct {
 	reports     *store.Reports
 	checkpoints *store.Checkpoints
 	events      *events.Kept
+	findings    *findings.Kept
 
 	serving     health.Circuit
 	loop        *health.Pulse
@@ -194,6 +196,7 @@ func newServer(o Options, src source, book *backends.Book, facts *shared.Facts, 
 		facts:       facts,
 		recipient:   recipient,
 		events:      events.NewKept(),
+		findings:    findings.NewKept(),
 		tally:       counters,
 		history:     intervals.New(time.Now),
 		planner:     mesh.NewPlanner(mesh.Config{Shared: facts.Shared, AllowLoopback: o.AllowLoopback, Now: time.Now}),
@@ -211,6 +214,7 @@ func (s *server) kinds() []*store.Kind {
 		s.checkpoints.Kind(),
 		s.history.Kept(),
 		s.events.Kind(),
+		s.findings.Kind(),
 		s.paths.Kept(),
 		s.facts.Kept(),
 	)
@@ -242,7 +246,7 @@ func (s *server) wire() {
 	})
 	s.elector = leader.New(leader.Config{Client: s.store.Client(), Prefix: s.store.LeaderPrefix(), Identity: identity()})
 	s.metrics.Watch(metrics.Config{
-		Snapshots: s.judge, Counter: s.tally, History: s.history, Paths: s.paths, Store: s.storeStatus, Leading: s.elector.Leading, Now: time.Now,
+		Snapshots: s.judge, Counter: s.tally, History: s.history, Paths: s.paths, Findings: s.findings, Store: s.storeStatus, Leading: s.elector.Leading, Now: time.Now,
 	})
 	// That the listener works is shown by the question, which comes in by it; one that
 	// fails by itself ends the process.
@@ -258,6 +262,7 @@ func (s *server) wire() {
 			History:     s.history,
 			Backends:    declarations{s},
 			Paths:       s.paths,
+			Findings:    s.findings,
 			Observer:    s.metrics,
 			StaleAfter:  3 * seconds(s.opts.CheckInterval),
 			MaxBody:     s.opts.MaxBodyBytes,

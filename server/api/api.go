@@ -48,6 +48,7 @@ type Config struct {
 	History   History
 	Backends  Backends
 	Paths     Paths
+	Findings  Findings
 	Observer  Observer
 	// StaleAfter is how old the list of pods may be before answers say so.
 	StaleAfter time.Duration
@@ -101,6 +102,7 @@ const indexText = `netchecker: is the network between the nodes all right?
   GET  /api/v1/intervals             when, for whom, and why
   GET  /api/v1/synthetic_tests       were they available in a stretch of time; ?from=-1h&format=junit
   GET  /api/v1/mesh                  the paths between nodes, or zones; ?by=node or zone, ?node=NAME
+  GET  /api/v1/findings              what is broken, and where; past ones with ?from=-1h
   GET  /api/v1/ping                  200, empty
   GET  /metrics                      for Prometheus
   GET  /healthz  /readyz             add ?verbose to see each check

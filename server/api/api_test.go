@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/server/findings"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/intake"
 	"github.com/netchecker/netchecker/server/intervals"
@@ -37,6 +38,7 @@ type cluster struct {
 	requests []string
 	history  *intervals.History
 	paths    *paths.Paths
+	findings *findings.Kept
 	left     map[string]time.Time // name servers, and when they were there last
 	declared []intervals.Declared
 	refused  []Refusal
@@ -44,6 +46,7 @@ type cluster struct {
 
 func newCluster(keys ...fleet.Key) *cluster {
 	c := &cluster{records: map[fleet.Key]*fleet.Record{}, asOf: time.Now(), list: &fleet.List{Source: "a made-up list"}}
+	c.findings = findings.NewKept()
 	c.history = intervals.New(func() time.Time { return noon })
 	left := func(target string) (time.Time, bool) { since, left := c.left[target]; return since, left }
 	c.paths = paths.New(paths.Config{Left: left, Now: func() time.Time { return noon }})
@@ -136,7 +139,7 @@ func (c *cluster) serveWith(t *testing.T, taker Taker) string {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, what+r.URL.Path) })
 	}
 	h := New(Config{
-		Taker: taker, Snapshots: fresh{c}, History: c.history, Backends: c, Paths: c.paths, Observer: c, StaleAfter: time.Minute,
+		Taker: taker, Snapshots: fresh{c}, History: c.history, Backends: c, Paths: c.paths, Findings: c.findings, Observer: c, StaleAfter: time.Minute,
 		Now:     func() time.Time { return noon },
 		MaxBody: maxBody, BodyWithin: 300 * time.Millisecond,
 		Unavailable: func(err error) bool { return errors.Is(err, errAway) },

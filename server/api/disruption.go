@@ -64,7 +64,7 @@ func (s *server) inTurn(answer http.HandlerFunc) http.HandlerFunc {
 		case <-r.Context().Done():
 			return
 		case <-time.After(turnWithin):
-			plain(w, http.StatusServiceUnavailable, "too many questions about intervals and paths are being answered at the same time")
+			plain(w, http.StatusServiceUnavailable, "too many questions about intervals, paths and findings are being answered at the same time")
 			return
 		}
 		if snap := s.Snapshots.Snapshot(); !snap.Loaded {

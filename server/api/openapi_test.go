@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/netchecker/netchecker/server/diagnose"
 )
 
 func TestOpenAPIDescribesExactlyTheRoutes(t *testing.T) {
@@ -37,7 +39,7 @@ func TestOpenAPIDescribesExactlyTheRoutes(t *testing.T) {
 	}
 }
 
-func TestOpenAPIDescribesExactlyWhatTheMeshAnswerHas(t *testing.T) {
+func TestOpenAPIDescribesExactlyWhatTheAnswersOfMeshAndFindingsHave(t *testing.T) {
 	type schema struct {
 		Required   []string          `json:"required"`
 		Properties map[string]schema `json:"properties"`
@@ -64,6 +66,10 @@ func TestOpenAPIDescribesExactlyWhatTheMeshAnswerHas(t *testing.T) {
 		"MeshCell.size":          {all["MeshCell"].Properties["size"], meshSize{}},
 		"MeshShared":             {all["MeshShared"], meshShared{}},
 		"MeshAgent":              {all["MeshAgent"], meshAgent{}},
+		"Findings":               {all["Findings"], foundAnswer{}},
+		"Finding":                {all["Finding"], shownFinding{}},
+		"Subject":                {all["Subject"], shownSubject{}},
+		"Evidence":               {all["Evidence"], diagnose.Count{}},
 	} {
 		var properties []string
 		for p := range row.schema.Properties {
@@ -85,7 +91,7 @@ func fieldsOf(of reflect.Type) (all, always []string) {
 	for i := range of.NumField() {
 		key, options, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
 		all = append(all, key)
-		if options != "omitempty" {
+		if options == "" {
 			always = append(always, key)
 		}
 	}

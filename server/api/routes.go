@@ -40,6 +40,7 @@ func (s *server) routes() []route {
 		{"disruption", get, "/api/v1/disruption", s.inTurn(s.disruption)},
 		{"synthetic_tests", get, "/api/v1/synthetic_tests", s.inTurn(s.syntheticTests)},
 		{"mesh", get, "/api/v1/mesh", s.inTurn(s.mesh)},
+		{"findings", get, "/api/v1/findings", s.inTurn(s.findings)},
 		{"metrics", get, "/metrics", s.Metrics.ServeHTTP},
 		{"healthz", get, "/healthz", s.Health.ServeHTTP},
 		{"healthz", get, "/healthz/{name}", s.Health.ServeHTTP},

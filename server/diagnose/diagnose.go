@@ -26,7 +26,7 @@ func (s *State) Findings(now time.Time) []Finding {
 	d.share()
 	d.agentsThemselves()
 	d.unexplained()
-	slices.SortFunc(d.findings, func(a, b Finding) int { return a.compare(&b) })
+	slices.SortFunc(d.findings, func(a, b Finding) int { return a.Compare(&b) })
 	return d.findings
 }
 

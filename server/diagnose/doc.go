@@ -72,4 +72,10 @@
 // delivery takes its own away. At 25 it is lossy, if that is so without its worst peer as
 // well. What two tellings of a session differ by is taken as one step: in which order
 // the losses came is not told.
+//
+// # A successor
+//
+// What is found follows from what agents told last, so that another State finds the same as
+// soon as it is told that; but for losses, agents that starve, and since when things fail,
+// of which Resume tells it what was found before.
 package diagnose

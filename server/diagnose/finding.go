@@ -3,6 +3,7 @@ package diagnose
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -66,10 +67,10 @@ const (
 
 // Subject is what a finding is about.
 type Subject struct {
-	Scope Scope
+	Scope Scope `json:"scope"`
 	// Names are the node's; or those of two nodes, or zones, in order, or from the one to
 	// the other where the Direction is Out; or the target's. The cluster has none.
-	Names [2]string
+	Names [2]string `json:"names"`
 }
 
 // String names it: "node-2", "node-1 and node-2", "10.96.0.10:53".
@@ -110,6 +111,19 @@ var directionNames = [...]string{"", "in", "out", "both", "in or out", "out or b
 // String is its name in the API.
 func (d Direction) String() string { return directionNames[d] }
 
+// MarshalText implements encoding.TextMarshaler.
+func (d Direction) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Direction) UnmarshalText(text []byte) error {
+	i := slices.Index(directionNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%.70q is no direction", text)
+	}
+	*d = Direction(i)
+	return nil
+}
+
 // Severity says how bad it is.
 type Severity string
 
@@ -124,37 +138,39 @@ const (
 // Count is how many rows of something say so, of how many.
 type Count struct {
 	// Of names them in the plural: "pod paths".
-	Of       string
-	Bad, All int
+	Of  string `json:"of"`
+	Bad int    `json:"bad"`
+	All int    `json:"all"`
 }
 
-// Finding is a fault, with what shows it.
+// Finding is a fault, with what shows it. Its JSON is how it is kept.
 type Finding struct {
-	Kind    Kind
-	Subject Subject
+	Kind    Kind    `json:"kind"`
+	Subject Subject `json:"subject"`
 	// Or is what it may be as well, and can't be told from; nil where there is nothing.
-	Or []Subject
+	Or []Subject `json:"or,omitempty"`
 	// Class is that of the paths, empty where several are concerned. Of what all share, and of
 	// agents themselves, it is the network of those that ask: "pod network", "host network".
-	Class     string
-	Direction Direction
+	Class     string    `json:"class,omitempty"`
+	Direction Direction `json:"direction"`
 	// Family is "IPv4" or "IPv6" where only that one is concerned; else empty.
-	Family   string
-	Severity Severity
+	Family   string   `json:"family,omitempty"`
+	Severity Severity `json:"severity"`
 	// Since is when it began, on the server's wall clock, to a second or so.
-	Since time.Time
+	Since time.Time `json:"since"`
 	// Sure says that nothing else explains the evidence.
-	Sure bool
+	Sure bool `json:"sure"`
 	// For are rows that show it; Against are those that show what it is not.
-	For, Against []Count
+	For     []Count `json:"for,omitempty"`
+	Against []Count `json:"against,omitempty"`
 	// Loss is how much is lost, from 0 to 1, of a loss. Size is the largest packet that
 	// passes, in bytes, of a black hole; 0 where that is not known yet.
-	Loss float64
-	Size uint64
+	Loss float64 `json:"loss,omitempty"`
+	Size uint64  `json:"size,omitempty"`
 	// Silent are agents whose silence it explains, at most mostSilent.
-	Silent []string
+	Silent []string `json:"silent,omitempty"`
 	// Detail is what was said of it: a message of DNS, a node's readiness.
-	Detail string
+	Detail string `json:"detail,omitempty"`
 }
 
 // mostSilent bounds the agents that a finding names.
@@ -172,7 +188,8 @@ type Key struct {
 // Key is the finding's.
 func (f *Finding) Key() Key { return Key{f.Kind, f.Subject, f.Class, f.Direction, f.Family} }
 
-func (f *Finding) compare(o *Finding) int {
+// Compare orders findings: the most severe first, and then by what and where.
+func (f *Finding) Compare(o *Finding) int {
 	return cmp.Or(
 		cmp.Compare(rank(f.Severity), rank(o.Severity)), strings.Compare(string(f.Kind), string(o.Kind)), f.Subject.compare(o.Subject),
 		strings.Compare(f.Class, o.Class), cmp.Compare(f.Direction, o.Direction), strings.Compare(f.Family, o.Family),

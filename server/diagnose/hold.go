@@ -21,11 +21,12 @@ const (
 type Held struct {
 	Finding
 	// ID tells it from all others of one Hold, and stays the same while it grows sharper.
-	ID string
+	ID string `json:"id"`
 	// Began is when it was told first; Ended when it was over, zero while it lasts.
-	Began, Ended time.Time
+	Began time.Time `json:"began"`
+	Ended time.Time `json:"ended,omitzero"`
 	// Why says what ended it: "well", or that its subject is not there any more.
-	Why string
+	Why string `json:"why,omitempty"`
 }
 
 // Change is what became of a finding.
@@ -104,7 +105,8 @@ type holding struct {
 	seen time.Time
 }
 
-// Take restores what another Hold held, as a successor does.
+// Take restores what another Hold held, as a successor does, who should not Step before it
+// knows enough, but for steps that are Blind. Times are read on the clock of now.
 func (h *Hold) Take(all []Held, now time.Time) {
 	for _, one := range all {
 		seen := now

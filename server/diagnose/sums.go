@@ -295,7 +295,7 @@ func (s *sums) way(from, to *node, c class, n samples) {
 	}
 	steps := &s.steps[c]
 	out, in := &from.lossy[1], &to.lossy[0]
-	if !out.anyAlarmed() && !in.anyAlarmed() {
+	if !out.anyAlarmed() && !in.anyAlarmed() && s.cluster.from.layer == 0 {
 		b := &s.background[((s.minute%minutes)+minutes)%minutes]
 		b.classes[c] = b.classes[c].and(n)
 	}

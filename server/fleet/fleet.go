@@ -81,6 +81,9 @@ const (
 	ReadyUnknown Readiness = "Unknown"
 )
 
+// Deleted is the Going of a node whose object is gone.
+const Deleted = "deleted"
+
 // Node is a node of the cluster.
 type Node struct {
 	Name string
@@ -91,7 +94,7 @@ type Node struct {
 	// Labels are those that selectors may need. They are never changed once made.
 	Labels map[string]string
 	// Going says why the node is about to leave or has left: "cordoned", "tainted
-	// node.kubernetes.io/out-of-service", "deleted". Empty for a node that stays.
+	// node.kubernetes.io/out-of-service", Deleted. Empty for a node that stays.
 	Going string
 	// GoingSince is when this server first saw that mark.
 	GoingSince time.Time

@@ -306,6 +306,16 @@ func (p *Planner) sharing(was *state, list *fleet.List) *shared {
 	return is
 }
 
+// SharedEvery is the longest time between two questions of an agent to the same thing that
+// all share; 0 while that is not known.
+func (p *Planner) SharedEvery() time.Duration {
+	s := p.last.Load()
+	if s == nil || s.shared == nil {
+		return 0
+	}
+	return time.Duration(max(s.shared.DNSEvery, s.shared.ServiceEvery, s.shared.KubeAPIEvery)) * time.Millisecond
+}
+
 // lookup is how many questions it takes to look the Service's full name up: for its IPv4
 // addresses, and for its IPv6 addresses.
 const lookup = 2

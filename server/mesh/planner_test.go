@@ -539,9 +539,15 @@ func TestWhatAllShareIsToldWhereItIsNew(t *testing.T) {
 	c := newCluster(t, 20)
 	c.shared = &assignment.Shared{Name: "netchecker-service", ServicePort: 8081, DNSServers: []netip.AddrPort{netip.MustParseAddrPort("10.244.0.3:53")}}
 	p := c.planner()
+	if every := p.SharedEvery(); every != 0 {
+		t.Errorf("before anything is known all is asked every %v", every)
+	}
 	c.look(p)
 	a := c.agent(pod(0))
 	want := *c.shared
+	if every := p.SharedEvery(); every != 5*time.Second {
+		t.Errorf("all is asked every %v", every)
+	}
 	want.DNSEvery, want.ServiceEvery, want.KubeAPIEvery, want.UpdateSpread = 5000, 5000, 5000, 1000
 	if told := a.ask(p); told.Shared == nil || !reflect.DeepEqual(*told.Shared, want) {
 		t.Errorf("told %+v, want %+v", told.Shared, want)

@@ -69,6 +69,7 @@ type Config struct {
 	Counter   Counter
 	History   History
 	Paths     Paths
+	Findings  Findings
 	Store     func() StoreStatus
 	// Leading says whether this server is the one that writes the counters.
 	Leading func() bool
@@ -154,6 +155,7 @@ func (m *Metrics) Gather() ([]*dto.MetricFamily, error) {
 	more := slices.Concat(
 		agentFamilies(s, m.cfg.Counter.Counts(s.Keys())), backendFamilies(s, m.cfg.History),
 		pathFamilies(m.cfg.Paths.Totals()), sharedFamilies(m.cfg.Paths.SharedTotals()), meshingFamilies(s, m.cfg.Paths),
+		findingFamilies(m.cfg.Findings),
 	)
 	for _, f := range more {
 		if f != nil {

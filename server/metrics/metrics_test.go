@@ -15,6 +15,7 @@ import (
 
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/evaluate"
+	"github.com/netchecker/netchecker/server/findings"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/intervals"
 	"github.com/netchecker/netchecker/server/judge"
@@ -31,7 +32,17 @@ type scene struct {
 	current intervals.Current
 	totals  intervals.Totals
 	paths   measured
+	found   found
 }
+
+// found is what is found broken.
+type found struct {
+	lasting []findings.Finding
+	state   findings.State
+}
+
+func (f found) Lasting() []findings.Finding { return f.lasting }
+func (f found) State() findings.State       { return f.state }
 
 // measured is what is told of paths.
 type measured struct {
@@ -93,7 +104,7 @@ func three() *scene {
 func metricsOf(v *scene) *Metrics {
 	m := New()
 	m.Watch(Config{
-		Snapshots: snapshots{v.Snapshot}, Counter: v, History: v, Paths: v.paths,
+		Snapshots: snapshots{v.Snapshot}, Counter: v, History: v, Paths: v.paths, Findings: v.found,
 		Store:   func() StoreStatus { return StoreStatus{ViewAge: 250 * time.Millisecond} },
 		Leading: func() bool { return true },
 		Now:     func() time.Time { return now },

@@ -115,10 +115,18 @@ func (t *Telling) newer(o *Telling) bool {
 
 // reported is what a record tells; nil where it tells nothing.
 func reported(r *fleet.Record) *Telling {
-	if r == nil || r.Mesh == nil || r.BootID == "" {
+	told, tells := toldBy(r)
+	if !tells {
 		return nil
 	}
-	return &Telling{UID: r.UID, Boot: r.BootID, Booted: r.Booted, Via: r.Delivery.Via, Mesh: r.Mesh}
+	return &told
+}
+
+func toldBy(r *fleet.Record) (told Telling, tells bool) {
+	if r == nil || r.Mesh == nil || r.BootID == "" {
+		return Telling{}, false
+	}
+	return Telling{UID: r.UID, Boot: r.BootID, Booted: r.Booted, Via: r.Delivery.Via, Mesh: r.Mesh}, true
 }
 
 // Config is what Paths need.
@@ -181,11 +189,35 @@ func (p *Paths) idsOf(list *fleet.List) map[uint64]int {
 
 // newest is the newest that an agent told; nil where it told nothing.
 func (p *Paths) newest(a *fleet.Agent, r *fleet.Record) *Telling {
-	t := reported(r)
-	if u := p.of(a); u != nil && u.newer(t) {
-		return u
+	return newestOf(r, p.of(a), nil)
+}
+
+// Newest sets told to the newest that each agent of a list told, whose newest records these
+// are; nil of one that told nothing. One that is there already and still is the newest stays,
+// so that it is known by its pointer.
+func (p *Paths) Newest(list *fleet.List, records []*fleet.Record, told []*Telling) {
+	updated := p.view.Len() > 0
+	for i, r := range records {
+		var update *Telling
+		if updated {
+			update = p.of(&list.Agents[i])
+		}
+		told[i] = newestOf(r, update, told[i])
 	}
-	return t
+}
+
+// newestOf is the newest of what a record and an update tell, which may be what was told
+// before.
+func newestOf(r *fleet.Record, update, was *Telling) *Telling {
+	reported, reports := toldBy(r)
+	switch {
+	case !reports, update != nil && update.newer(&reported):
+		return update
+	case was != nil && was.Mesh == reported.Mesh:
+		return was
+	}
+	newest := reported // a copy, so that nothing is allocated for those that stay
+	return &newest
 }
 
 // Totals are the sums, in order.

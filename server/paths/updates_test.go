@@ -232,3 +232,42 @@ func TestNoMoreUpdatesWaitThanMay(t *testing.T) {
 		t.Errorf("%d were refused, and %d are noted as under way in the end", busy, len(w.p.underway))
 	}
 }
+
+func TestWhatAnAgentToldLastIsKnownByItsPointerUntilItTellsMore(t *testing.T) {
+	w := newWorld(t)
+	const name = "n1-pod"
+	told := make([]*Telling, len(w.list.Agents))
+	step := func(what string, stays bool, asOf time.Duration) {
+		t.Helper()
+		var was *Telling
+		for i := range told {
+			if w.list.Agents[i].Name == name {
+				was = told[i]
+			}
+		}
+		w.p.Newest(w.list, w.recordsOf(), told)
+		for i, one := range told {
+			switch other := w.list.Agents[i].Name != name; {
+			case other && one != nil, !other && (one == nil) != (asOf == 0):
+				t.Errorf("%s: %s told %+v", what, w.list.Agents[i].Name, one)
+			case !other && one != nil && (one.Mesh.AsOf != asOf || (one == was) != stays):
+				t.Errorf("%s: as of %v is told, which stays: %t; want %v, %t", what, one.Mesh.AsOf, one == was, asOf, stays)
+			}
+		}
+	}
+	step("nothing was told", true, 0)
+	w.reports(name, "a", 10*time.Second, sessions())
+	step("a report", false, 10*time.Second)
+	step("the same", true, 10*time.Second)
+	w.updates(name, "a", 12*time.Second, sessions())
+	step("an update", false, 12*time.Second)
+	step("the same", true, 12*time.Second)
+	w.reports(name, "a", 20*time.Second, sessions())
+	step("another report", false, 20*time.Second)
+	step("the same", true, 20*time.Second)
+	delete(w.records, name)
+	step("the report expired", false, 12*time.Second)
+	if n := testing.AllocsPerRun(10, func() { w.p.Newest(w.list, w.recordsOf(), told) }) - testing.AllocsPerRun(10, func() { w.recordsOf() }); n > 0 {
+		t.Errorf("%v allocations for what stays", n)
+	}
+}

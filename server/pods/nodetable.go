@@ -74,7 +74,7 @@ func (t *nodeTable) with(agents []fleet.Agent, now time.Time) map[string]fleet.N
 		name := agents[i].Node
 		if _, exists := nodes[name]; !exists && name != "" {
 			gone := t.listed[name]
-			gone.Name, gone.Ready, gone.Going = name, fleet.ReadyUnknown, "deleted"
+			gone.Name, gone.Ready, gone.Going = name, fleet.ReadyUnknown, fleet.Deleted
 			nodes[name] = gone
 		}
 	}

@@ -50,6 +50,8 @@ type found struct {
 	// ready or not, as of seen.
 	dns, pods []netip.AddrPort
 	seen      time.Time
+	// nodes are those that the pods are on, by what agents call the pods.
+	nodes map[string]string
 	// left are those that were there before, in the order in which they left.
 	left []departed
 	// want are the addresses of netchecker's Service.
@@ -114,6 +116,7 @@ func (c *cluster) ask(ctx context.Context, was found) found {
 		if err == nil {
 			is.dns = dnsServers(pods.Items)
 			is.follow(staying(pods.Items), time.Now())
+			is.nodes = nodesOf(pods.Items)
 		}
 		return err
 	})
@@ -170,6 +173,17 @@ func staying(pods []corev1.Pod) (list []netip.AddrPort) {
 		}
 	}
 	return list
+}
+
+// nodesOf are the nodes of those that are there to stay.
+func nodesOf(pods []corev1.Pod) map[string]string {
+	nodes := map[string]string{}
+	for i := range pods {
+		if addr, err := netip.ParseAddr(pods[i].Status.PodIP); err == nil && stays(&pods[i]) && pods[i].Spec.NodeName != "" {
+			nodes[netip.AddrPortFrom(addr, portOf(&pods[i])).String()] = pods[i].Spec.NodeName
+		}
+	}
+	return nodes
 }
 
 func stays(p *corev1.Pod) bool {

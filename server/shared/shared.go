@@ -107,6 +107,10 @@ func (f *Facts) NameServerLeft(target string) (since time.Time, left bool) {
 	return time.Time{}, false
 }
 
+// NameServerNodes are the nodes that name servers are on, by what agents call these; it is
+// not to be changed.
+func (f *Facts) NameServerNodes() map[string]string { return f.asked.Load().nodes }
+
 // Run registers this server at the address at which it serves, which may not be valid,
 // and keeps the facts current, until ctx ends; then it returns nil.
 func (f *Facts) Run(ctx context.Context, server netip.AddrPort) error {

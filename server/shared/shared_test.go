@@ -213,6 +213,10 @@ func TestTheClusterSaysWhoAnswersForTheNameServiceAndWhereTheServiceIs(t *testin
 	if since, left := f.NameServerLeft("10.244.0.3:1053"); !left || since.Before(began) || since.After(time.Now()) {
 		t.Errorf("of the deleted one: left %t, since %v", left, since)
 	}
+	nodes := map[string]string{"10.244.0.2:53": "n1", "10.244.0.4:53": "n1", "10.244.1.100:53": "n1", "10.244.1.101:53": "n1", "10.244.1.102:53": "n1"}
+	if got := f.NameServerNodes(); !reflect.DeepEqual(got, nodes) {
+		t.Errorf("name servers are on %v, want %v", got, nodes)
+	}
 	for _, there := range []string{"10.244.0.2:53", "10.244.1.100:53", "10.244.9.9:53"} {
 		if _, left := f.NameServerLeft(there); left {
 			t.Errorf("%s has left", there)

@@ -16,6 +16,7 @@
 //	lives/<namespace>/<pod>   the rest of the newest one that has more: boot id, mesh, ...;
 //	                          part of the report above if both have one mod revision
 //	counters/<shard>          a checkpoint of the counters
+//	findings/...              what is broken, or was, see package findings
 //	events/...                what was told in Kubernetes Events, see package events
 //	leader/...                the election, see package leader
 //
