@@ -127,7 +127,6 @@ func (e *evaluation) best(l *layer) (best pick, found bool) {
 	if e.members < leastPeers || e.allMayFail(l) {
 		return best, false
 	}
-	consider(place{scope: Cluster}, &e.cluster, func() bool { return e.nodesIll(l) >= leastPeers })
 	for n := range e.tallies {
 		if e.touched[n] {
 			consider(place{scope: Node, a: n}, &e.tallies[n], func() bool { return e.peers(l, n) >= min(leastPeers, e.members-1) })
@@ -136,6 +135,8 @@ func (e *evaluation) best(l *layer) (best pick, found bool) {
 	for _, z := range slices.SortedFunc(maps.Keys(e.zonePairs), zonesOf.compare) {
 		consider(z.place(), e.zonePairs[z], func() bool { return e.pairsOf(l, z.place()) > 1 })
 	}
+	// What a node explains as well is its own, and not everywhere.
+	consider(place{scope: Cluster}, &e.cluster, func() bool { return e.nodesIll(l) >= leastPeers })
 	return best, found
 }
 
@@ -280,10 +281,13 @@ func (e *evaluation) flaky(at place) bool {
 }
 
 // take takes out what a pick explains, and notes what of it is to be told.
-func (e *evaluation) take(p *pick) {
+func (e *evaluation) take(p *pick) { e.takeSince(p, e.now) }
+
+// takeSince takes out those that were bad by then.
+func (e *evaluation) takeSince(p *pick, since time.Time) {
 	flows, tcp, n := 0, 0, 0
 	visit := func(i *item) {
-		if i.done || !slices.Contains(p.layer.carries, i.class) || !e.leadsThrough(i, p) {
+		if i.done || i.since.After(since) || !slices.Contains(p.layer.carries, i.class) || !e.leadsThrough(i, p) {
 			return
 		}
 		e.explain(i)

@@ -18,8 +18,9 @@ const (
 	// troubled is for how long nothing is heard where it is more than a loss or two, in
 	// milliseconds.
 	troubled = 4000
-	// outdated is how old what a silent agent told last may be.
-	outdated = 15 * time.Second
+	// outdated is how old what a silent agent told last may be, and overdue what one told that
+	// saw something bad, of which it tells every few seconds.
+	outdated, overdue = 15 * time.Second, 20 * time.Second
 )
 
 // sight is what a row shows of one symptom: nothing, or that it is well, or late, which
@@ -165,6 +166,14 @@ func (e *evaluation) stale(a *agent) bool { return e.now.Sub(a.at) > speaks }
 
 // sight is what a row of a shows.
 func (e *evaluation) sight(a *agent, r *row) sight {
+	s := e.shown(a, r)
+	if s.is == isBad && e.now.Sub(a.at) > overdue {
+		return sight{} // it may be well since, and a can't say so
+	}
+	return s
+}
+
+func (e *evaluation) shown(a *agent, r *row) sight {
 	if r.told == unknown || !a.counts(r) || e.mute(a) {
 		return sight{}
 	}
@@ -240,7 +249,7 @@ func (e *evaluation) deadWay(a *agent, r *row) sight {
 // it: they may be unable to.
 func (e *evaluation) overheard(yield func(item)) {
 	for _, t := range e.agents {
-		if t.mesh == nil || len(t.mesh.Heard) == 0 || e.mute(t) || !t.ready() {
+		if t.mesh == nil || len(t.mesh.Heard) == 0 || e.now.Sub(t.at) > overdue || !t.ready() {
 			continue
 		}
 		for i := range t.mesh.Heard {

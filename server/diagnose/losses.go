@@ -74,7 +74,7 @@ func (d *diagnosis) suspects() (all []suspect) {
 		if was := int(l.layer) - 1; was >= 0 && l.alarmed[was] && !ok {
 			layer, ok = was, true
 		}
-		if ok {
+		if ok && !d.deadAt(&s, layer) {
 			s.layer, s.test, s.rest = layer, s.of[0].test[layer], s.of[0].all(layer)
 			all = append(all, s)
 		}
@@ -84,19 +84,19 @@ func (d *diagnosis) suspects() (all []suspect) {
 	}
 	for n := range d.sums.active {
 		for dir := range n.lossy {
-			if n.index >= 0 && n.lossy[dir].anyAlarmed() && !d.down[n] {
+			if n.index >= 0 && n.lossy[dir].anyAlarmed() {
 				add(suspect{place: place{scope: Node, a: n.index}, nodes: [2]*node{n}, inward: dir == in, of: []*lossy{&n.lossy[dir]}})
 			}
 		}
 	}
 	for key, l := range d.sums.pairs {
-		if at := pairPlace(key.from, key.to); l.anyAlarmed() && !d.down[key.from] && !d.down[key.to] && !d.cut[at] {
+		if at := pairPlace(key.from, key.to); l.anyAlarmed() {
 			add(suspect{place: at, nodes: [2]*node{key.from, key.to}, inward: key.from.index > key.to.index, of: []*lossy{l}})
 		}
 	}
 	for key, z := range d.sums.zones {
 		at := key.place()
-		if z.from.anyAlarmed() && !d.cut[at] {
+		if z.from.anyAlarmed() {
 			add(suspect{place: at, inward: key.from > key.to, of: []*lossy{&z.from, &z.to}})
 		}
 	}
@@ -104,6 +104,19 @@ func (d *diagnosis) suspects() (all []suspect) {
 		return cmp.Or(a.place.compare(b.place), cmp.Compare(number(a.inward), number(b.inward)))
 	})
 	return all
+}
+
+// deadAt says whether a suspect's place is dead rather than lossy.
+func (d *diagnosis) deadAt(s *suspect, layer int) bool {
+	switch s.place.scope {
+	case Node:
+		return d.isDown(s.nodes[0], layer)
+	case Pair:
+		return d.isDown(s.nodes[0], layer) || d.isDown(s.nodes[1], layer) || d.isCut(s.nodes[0], s.nodes[1], layer)
+	case ZonePair:
+		return d.isDead(d.cut[ends{zones: zonesOf{s.place.a, s.place.b}}], layer)
+	}
+	return false
 }
 
 func number(is bool) int {

@@ -28,6 +28,14 @@ type State struct {
 	// ever says of which classes a path ever worked, by family.
 	ever [2][classes]bool
 
+	// cut is when pairs of nodes and zones were found not to reach each other.
+	cut map[ends]*trouble
+	// failed is when things that all share were found to fail for all, and nameless when no
+	// name was answered anywhere.
+	failed   map[Thing]time.Time
+	nameless time.Time
+	// past are the picks of a moment ago.
+	past []past
 	// scratch is used again and again.
 	scratch scratch
 	// odd is in how many evaluations in a row something was unexplained.
@@ -65,6 +73,7 @@ type agent struct {
 	wrong map[Thing]bool
 	// starving says that it hardly ran between the last two tellings, since a time.
 	starving time.Time
+	still    time.Time // when it was found to stand still last
 
 	// deadTo is how many rows of others to it are dead, of an evaluation.
 	deadTo int
@@ -80,6 +89,8 @@ type node struct {
 	agents       []*agent
 	lossy        [2]lossy  // by direction, in and out
 	troubled     time.Time // when some of its rows were dead last
+	down         trouble
+	unserved     time.Time // when its Services were found to fail last
 	flaked       time.Time // when it lost so much last that its rows seem dead
 	pairs        int       // sums of pairs that touch it
 }
@@ -87,7 +98,7 @@ type node struct {
 // New returns a State that knows nothing; now is the server's wall clock. What was counted
 // before then is not known to be of any time, and left out of sums.
 func New(now time.Time) *State {
-	return &State{began: now, byKey: map[fleet.Key]*agent{}, byID: map[uint64]*agent{}, byName: map[string]*node{}, sums: newSums(now)}
+	return &State{began: now, byKey: map[fleet.Key]*agent{}, byID: map[uint64]*agent{}, byName: map[string]*node{}, cut: map[ends]*trouble{}, failed: map[Thing]time.Time{}, sums: newSums(now)}
 }
 
 // Observe takes in what is known now. It should be called about once a second.
