@@ -103,12 +103,12 @@ func (d *diagnosis) family(symptom symptom, six bool) (found []Finding, used boo
 	d.fade(e)
 	picks := e.cover()
 	for _, p := range picks {
-		if symptom == deadness && e.attachment(&p) == later {
+		if symptom == deadness && e.attachment(&p) == maybe {
 			continue
 		}
 		d.remember(e, &p)
 		f := e.finding(&p)
-		if symptom == deadness {
+		if symptom != holes {
 			d.note(e, &p)
 		}
 		found = append(found, f)
@@ -191,7 +191,7 @@ type whether uint8
 const (
 	no whether = iota
 	yes
-	later
+	maybe
 )
 
 // attachment finds whether what was picked as a node's pod network is that its pods are cut
@@ -205,7 +205,7 @@ func (e *evaluation) attachment(p *pick) whether {
 	case own.good > 0, own.all() == 0, host.good > host.bad+host.late:
 		return no
 	case own.late > 0, host.late > host.bad:
-		return later
+		return maybe
 	}
 	p.layer = &attachments
 	return yes

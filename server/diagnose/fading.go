@@ -19,11 +19,13 @@ type past struct {
 	// picked last.
 	ends [2]*node
 	seen time.Time
+	// wide says that it was picked in both directions, or perhaps in both.
+	wide bool
 }
 
 // remember notes a pick.
 func (d *diagnosis) remember(e *evaluation, p *pick) {
-	is := past{symptom: e.symptom, six: e.six, pick: *p, seen: d.now}
+	is := past{symptom: e.symptom, six: e.six, pick: *p, seen: d.now, wide: p.direction != In && p.direction != Out}
 	switch p.place.scope {
 	case Node:
 		is.ends[0] = e.State.nodes[p.place.a]
@@ -38,6 +40,7 @@ func (d *diagnosis) remember(e *evaluation, p *pick) {
 		d.past = append(d.past, is)
 		return
 	}
+	is.wide = is.wide || d.past[i].wide || d.past[i].pick.direction != p.direction
 	d.past[i] = is
 }
 
@@ -46,12 +49,31 @@ func (d *diagnosis) fade(e *evaluation) {
 	d.past = slices.DeleteFunc(d.past, func(p past) bool { return d.now.Sub(p.seen) > fades })
 	for i := range d.past {
 		p := &d.past[i]
-		if p.symptom != e.symptom || p.six != e.six || !p.locate() || !e.recovers(&p.pick) {
+		if p.symptom != e.symptom || p.six != e.six || !p.locate() {
+			continue
+		}
+		if !e.recovers(&p.pick) {
+			if p.wide {
+				e.wide = append(e.wide, p)
+			}
 			continue
 		}
 		rest := p.pick
-		if e.takeSince(&rest, p.seen); e.symptom == deadness {
+		rest.direction = NoDirection // which may be known less of, by now
+		if e.takeSince(&rest, p.seen); e.symptom != holes {
 			d.note(e, &rest)
+		}
+	}
+}
+
+// takeWide takes out what a pick explained as it was known to be in both directions: the one
+// may be well before the other.
+func (e *evaluation) takeWide(p *pick) {
+	for _, was := range e.wide {
+		if was.pick.layer.kind == p.layer.kind && was.pick.place == p.place {
+			rest := was.pick
+			rest.direction = NoDirection
+			e.takeSince(&rest, was.seen)
 		}
 	}
 }
@@ -75,14 +97,16 @@ func (p *past) locate() bool {
 	return true
 }
 
-// recovers says whether a place that was picked has rows that are good again, so that it
-// is not picked any more.
+// recovers says whether a place that was picked would not be any more, and not for the reason
+// that something of it is not known yet.
 func (e *evaluation) recovers(p *pick) bool {
 	t := e.tallyOf(p.place)
-	return t == nil || slices.ContainsFunc(p.layer.needs, func(c class) bool {
-		n := t.rows[c]
-		return n.good*9 > n.bad+n.late
-	})
+	if t == nil {
+		return true
+	}
+	fits, waits := p.layer.fits(t)
+	_, directed := t.direction(p.layer.needs)
+	return !waits && !(fits && directed && e.spread(p.layer, p.place))
 }
 
 // tallyOf is that of a place; nil where nothing bad leads through it.

@@ -110,6 +110,19 @@ var directionNames = [...]string{"", "in", "out", "both", "in or out", "out or b
 // String is its name in the API.
 func (d Direction) String() string { return directionNames[d] }
 
+// vaguer says whether it leaves open what another one tells.
+func (d Direction) vaguer(than Direction) bool {
+	switch d {
+	case InOrOut:
+		return than == In || than == Out || than == Both || than == InOrBoth || than == OutOrBoth
+	case InOrBoth:
+		return than == In || than == Both
+	case OutOrBoth:
+		return than == Out || than == Both
+	}
+	return false
+}
+
 // Severity says how bad it is.
 type Severity string
 

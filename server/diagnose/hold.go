@@ -245,7 +245,11 @@ func (one *holding) goOn(f *Finding, now time.Time) (Event, bool) {
 // sharpen takes what is known now; since when it is stays as it was.
 func (one *holding) sharpen(f *Finding) {
 	since := one.Since
+	direction := one.Direction
 	one.Finding = *f
+	if f.Direction.vaguer(direction) {
+		one.Direction = direction
+	}
 	if !since.IsZero() && since.Before(f.Since) {
 		one.Since = since
 	}

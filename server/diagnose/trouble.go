@@ -18,8 +18,14 @@ func (t *trouble) note(cs []class, now time.Time) {
 
 // since says whether a class was found to be dead within a time.
 func (t *trouble) since(c class, from time.Time) bool {
-	return t != nil && !t[c].Before(from) && !t[c].IsZero()
+	return !t[c].Before(from) && !t[c].IsZero()
 }
+
+// troubles of a place are what was dead there, and what explains that something is missed:
+// also where new connections fail.
+type troubles struct{ dead, missed trouble }
+
+func (t *troubles) misses(c class, from time.Time) bool { return t != nil && t.missed.since(c, from) }
 
 // ends are those of a pair of nodes, in the order of their names, or of zones.
 type ends struct {
@@ -37,18 +43,23 @@ func endsOf(x, y *node) ends {
 // note notes what a pick explains besides.
 func (d *diagnosis) note(e *evaluation, p *pick) {
 	nodes := e.State.nodes
+	note := func(t *troubles) {
+		if t.missed.note(p.layer.carries, d.now); e.symptom == deadness {
+			t.dead.note(p.layer.carries, d.now)
+		}
+	}
 	at := func(of ends) {
 		if d.cut[of] == nil {
-			d.cut[of] = &trouble{}
+			d.cut[of] = &troubles{}
 		}
-		d.cut[of].note(p.layer.carries, d.now)
+		note(d.cut[of])
 	}
 	switch p.place.scope {
 	case Node:
-		nodes[p.place.a].down.note(p.layer.carries, d.now)
+		note(&nodes[p.place.a].down)
 	case Cluster:
 		for _, n := range nodes {
-			n.down.note(p.layer.carries, d.now)
+			note(&n.down)
 		}
 	case Pair:
 		at(endsOf(nodes[p.place.a], nodes[p.place.b]))
@@ -61,8 +72,8 @@ func (d *diagnosis) note(e *evaluation, p *pick) {
 func (d *diagnosis) heal() {
 	for of, t := range d.cut {
 		recent := false
-		for c := range t {
-			recent = recent || t.since(class(c), d.recently())
+		for c := range classes {
+			recent = recent || t.missed.since(c, d.recently())
 		}
 		if !recent {
 			delete(d.cut, of)
@@ -82,9 +93,9 @@ func (d *diagnosis) isCut(from, to *node, layer int) bool {
 	return d.isDead(d.cut[endsOf(from, to)], layer) || d.isDead(d.cut[ends{zones: zonesApart(from, to)}], layer)
 }
 
-func (d *diagnosis) isDead(t *trouble, layer int) bool {
+func (d *diagnosis) isDead(t *troubles, layer int) bool {
 	for c := range between {
-		if has(layer, c) && (layer != linkSum || c == hostHost || c == podPod) && t.since(c, d.now) {
+		if has(layer, c) && (layer != linkSum || c == hostHost || c == podPod) && t != nil && t.dead.since(c, d.now) {
 			return true
 		}
 	}
@@ -141,7 +152,7 @@ func (l *lossy) loses() bool {
 // lies is not always known.
 func (d *diagnosis) explained(a *agent, t Thing) (all, partly bool) {
 	from, by := d.recently(), asksBy(a, t)
-	if d.loses(a.node, nil) || t.Kind == report.NodePort && a.node.down.since(ownNode, from) {
+	if d.loses(a.node, nil) || a.node.dials.last.After(from) || t.Kind == report.NodePort && a.node.down.missed.since(ownNode, from) {
 		return true, true
 	}
 	known, dead := 0, 0
@@ -152,7 +163,9 @@ func (d *diagnosis) explained(a *agent, t Thing) (all, partly bool) {
 		}
 		known++
 		switch {
-		case n == a.node && n.down.since(ownNode, from), n != a.node && d.loses(n, a.node), n.down.since(by, from), a.node.down.since(by, from), d.cut[endsOf(n, a.node)].since(by, from), d.cut[ends{zones: zonesApart(n, a.node)}].since(by, from):
+		case n == a.node && n.down.missed.since(ownNode, from), n != a.node && (d.loses(n, a.node) || n.dials.last.After(from)),
+			n.down.missed.since(by, from), a.node.down.missed.since(by, from),
+			d.cut[endsOf(n, a.node)].misses(by, from), d.cut[ends{zones: zonesApart(n, a.node)}].misses(by, from):
 			dead++
 		}
 	}
@@ -160,7 +173,7 @@ func (d *diagnosis) explained(a *agent, t Thing) (all, partly bool) {
 		return dead == known, dead > 0
 	}
 	for c := range between {
-		all = all || a.node.down.since(c, from)
+		all = all || a.node.down.missed.since(c, from)
 	}
 	return all, all
 }
