@@ -9,7 +9,7 @@ import (
 const (
 	// verdict is how much the samples of a class have to say for a loss, or against it, to
 	// be counted as evidence.
-	verdict = 2
+	verdict = 4
 	// flaky is the rate of loss that makes paths seem dead now and then.
 	flaky = 0.15
 	// settles is how long it takes until the rate of a loss is known.
@@ -33,6 +33,9 @@ type suspect struct {
 	out    bool     // explained
 }
 
+// seen is what its test is about, by either end.
+func (s *suspect) seen(end int) *seen { return &s.of[end].seen[s.test] }
+
 // losses finds the components that are lossy, such that what one explains is not told of
 // others: the one of which the samples say most, again and again.
 func (d *diagnosis) losses() {
@@ -52,7 +55,7 @@ func (d *diagnosis) losses() {
 		}
 		best.out = true
 		chosen = append(chosen, best)
-		best.of[0].layer, best.of[0].owed = uint8(best.layer)+1, nil
+		best.of[0].layer, best.of[0].owed, best.of[0].told = uint8(best.layer)+1, nil, d.now
 		for i := range all {
 			d.explain(&all[i], best)
 		}
@@ -66,7 +69,7 @@ func (d *diagnosis) suspects() (all []suspect) {
 		l := s.of[0]
 		if l.owed != nil && !l.owed.anyAlarmed() {
 			for _, l := range s.of {
-				*l = lossy{} // what explained it is over, so it has to show that it is lossy by itself
+				l.reset() // what explained it is over, so it has to show that it is lossy by itself
 			}
 			return
 		}
@@ -75,7 +78,8 @@ func (d *diagnosis) suspects() (all []suspect) {
 			layer, ok = was, true
 		}
 		if ok && !d.deadAt(&s, layer) {
-			s.layer, s.test, s.rest = layer, s.of[0].test[layer], s.of[0].all(layer)
+			s.layer, s.test = layer, s.of[0].test[layer]
+			s.rest = s.seen(0).all(layer)
 			all = append(all, s)
 		}
 	}
@@ -146,12 +150,13 @@ func (d *diagnosis) background(layer int) (b float64) {
 //	loses          loses not    any          host-to-host
 //	loses not      loses not    one loses    that class
 func (d *diagnosis) layerOf(l *lossy) (layer int, known bool) {
+	busiest := d.busiest(l)
 	says := func(c class) float64 {
-		s := l.classes[c]
-		if other := d.busiest(l); s.lost == 0 && d.toldOf(l, other) {
-			s.all = max(s.all, other.all)
+		s := l.seen[d.testOf(l)].classes[c]
+		if s.lost == 0 && d.toldOf(l, busiest) {
+			s.all = max(s.all, busiest.all)
 		}
-		return s.by(d.sums.steps[c][d.testOf(l)])
+		return s.by(d.stepLike(c, d.testOf(l), busiest))
 	}
 	host, pod := says(hostHost), says(podPod)
 	switch {
@@ -173,6 +178,16 @@ func (d *diagnosis) layerOf(l *lossy) (layer int, known bool) {
 	return 0, false
 }
 
+// stepLike is that of a class for losses as frequent as those of others: half as much, for these
+// are not known better; and at least the rate of a test.
+func (d *diagnosis) stepLike(c class, test uint8, others samples) step {
+	rate := rateFive
+	if test == one {
+		rate = rateOne
+	}
+	return stepOf(max(rate, others.rate()/2), d.sums.levels[c])
+}
+
 // testOf is the test by which the lowest layer that is lossy was found to be so.
 func (d *diagnosis) testOf(l *lossy) uint8 {
 	i := slices.Index(l.alarmed[:], true)
@@ -181,7 +196,7 @@ func (d *diagnosis) testOf(l *lossy) uint8 {
 
 // busiest are the samples of the class that lost most.
 func (d *diagnosis) busiest(l *lossy) (most samples) {
-	for _, s := range l.classes {
+	for _, s := range l.seen[d.testOf(l)].classes {
 		if s.lost > most.lost {
 			most = s
 		}
@@ -194,7 +209,7 @@ func (d *diagnosis) busiest(l *lossy) (most samples) {
 func (d *diagnosis) toldOf(l *lossy, s samples) bool {
 	sessions := float64(min(max(len(d.nodes)-1, 1), mostSessions))
 	patience := speaks + time.Duration(toldAfter/(max(s.rate(), leastBackground)*sessions)*float64(time.Second))
-	return s.lost > 0 && d.now.Sub(l.since) >= patience
+	return s.lost > 0 && d.now.Sub(l.seen[d.testOf(l)].since) >= patience
 }
 
 // holds says whether a suspect is lossy as a whole: a pair, while its nodes are not; all
@@ -207,20 +222,21 @@ func (d *diagnosis) holds(s *suspect) bool {
 		return true
 	case s.place.scope == Pair:
 		from, to := s.nodes[0], s.nodes[1]
-		if back := from.lossy[in].anyAlarmed() || to.lossy[out].anyAlarmed(); back && d.now.Sub(s.of[0].since) < settles {
+		if back := from.lossy[in].anyAlarmed() || to.lossy[out].anyAlarmed(); back && d.now.Sub(s.seen(0).since) < settles {
 			return false // one of the nodes loses in the other direction, so perhaps in both
 		}
-		return s.rest.lost >= leastLost && (alone || !from.lossy[out].spreads(to, s.layer, step) && !to.lossy[in].spreads(from, s.layer, step))
+		like := d.stepLike(s.class(), s.test, s.rest)
+		return s.rest.lost >= leastLost && (alone || !from.lossy[out].seen[s.test].spreads(to, s.layer, like) && !to.lossy[in].seen[s.test].spreads(from, s.layer, like))
 	case s.place.scope == Node:
-		return alone || s.of[0].spread(s.rest, step)
+		return alone || s.seen(0).spread(s.rest, step)
 	}
 	return alone || s.withoutWorst().by(step) >= others
 }
 
 // spread says whether these samples show a loss without those of the peer that lost most.
-func (l *lossy) spread(all samples, step step) bool {
-	worst, parts := l.worst(), samples{}
-	for _, p := range l.parts {
+func (e *seen) spread(all samples, step step) bool {
+	worst, parts := e.worst(), samples{}
+	for _, p := range e.parts {
 		parts = parts.and(p.samples)
 	}
 	if parts.all == 0 {
@@ -232,9 +248,12 @@ func (l *lossy) spread(all samples, step step) bool {
 
 // spreads says whether a node may lose on the ways to other peers as well, for all that is
 // known.
-func (l *lossy) spreads(peer *node, layer int, step step) bool {
-	all, of, parts := l.all(layer), l.of(peer), samples{}
-	for _, p := range l.parts {
+func (e *seen) spreads(peer *node, layer int, step step) bool {
+	if !e.active {
+		return false // its sums are at nothing, also with the losses on the way to that peer
+	}
+	all, of, parts := e.all(layer), e.of(peer), samples{}
+	for _, p := range e.parts {
 		parts = parts.and(p.samples)
 	}
 	without := samples{max(0, all.lost-of.lost), all.all * (1 - of.all/max(1, parts.all))}
@@ -248,8 +267,8 @@ func (s *suspect) chosen() bool { return s.of[0].layer == uint8(s.layer)+1 }
 // the ways from it and to it.
 func (s *suspect) withoutWorst() samples {
 	lost := map[*node]samples{}
-	for _, l := range s.of {
-		for _, p := range l.parts {
+	for i := range s.of {
+		for _, p := range s.seen(i).parts {
 			lost[p.peer] = lost[p.peer].and(p.samples)
 		}
 	}
@@ -292,7 +311,7 @@ func (d *diagnosis) overlap(s, by *suspect) samples {
 		switch s.place.scope {
 		case Node:
 			if s.nodes[0] != n && s.inward == leaves {
-				return s.of[0].of(n)
+				return s.seen(0).of(n)
 			}
 		case Pair:
 			if s.nodes[0] == n && leaves || s.nodes[1] == n && !leaves {
@@ -300,9 +319,9 @@ func (d *diagnosis) overlap(s, by *suspect) samples {
 			}
 		case ZonePair, Cluster:
 			if leaves {
-				return s.of[0].of(n)
+				return s.seen(0).of(n)
 			}
-			return s.of[1].of(n)
+			return s.seen(1).of(n)
 		}
 		return samples{}
 	}
@@ -315,10 +334,10 @@ func (d *diagnosis) overlap(s, by *suspect) samples {
 		switch s.place.scope {
 		case Node:
 			if s.inward && s.nodes[0] == by.nodes[1] {
-				return s.of[0].of(by.nodes[0])
+				return s.seen(0).of(by.nodes[0])
 			}
 			if !s.inward && s.nodes[0] == by.nodes[0] {
-				return s.of[0].of(by.nodes[1])
+				return s.seen(0).of(by.nodes[1])
 			}
 		case ZonePair, Cluster:
 			if s.place.scope == Cluster || zonePlace(by.nodes[0], by.nodes[1]) == s.place && (by.nodes[0].zoned > by.nodes[1].zoned) == s.inward {
@@ -345,7 +364,7 @@ func (d *diagnosis) ofZones(s, by *suspect) (o samples) {
 			return s.rest
 		}
 	case Node:
-		for _, p := range s.of[0].parts {
+		for _, p := range s.seen(0).parts {
 			if s.inward && s.nodes[0].zoned == to && p.peer.zoned == from || !s.inward && s.nodes[0].zoned == from && p.peer.zoned == to {
 				o = o.and(p.samples)
 			}
@@ -360,15 +379,15 @@ func (d *diagnosis) tellLosses(chosen []*suspect) {
 		if s == nil {
 			continue
 		}
-		direction, n, since := Out, s.rest, s.of[0].since
+		direction, n, since := Out, s.rest, s.seen(0).since
 		if s.inward {
 			direction = In
 		}
 		for j := i + 1; j < len(chosen); j++ {
 			if o := chosen[j]; o != nil && o.place == s.place && o.layer == s.layer {
 				direction, n, chosen[j] = Both, n.and(o.rest), nil
-				if o.of[0].since.Before(since) {
-					since = o.of[0].since
+				if o.seen(0).since.Before(since) {
+					since = o.seen(0).since
 				}
 			}
 		}
@@ -389,9 +408,14 @@ func (d *diagnosis) tellLosses(chosen []*suspect) {
 func (n *node) flaky(now time.Time) bool {
 	for dir := range n.lossy {
 		l := &n.lossy[dir]
-		if l.anyAlarmed() && (now.Sub(l.since) < settles || l.all(slices.Index(l.alarmed[:], true)).rate() >= flaky) {
+		if layer := slices.Index(l.alarmed[:], true); layer >= 0 && l.flaky(layer, now) {
 			n.flaked = now
 		}
 	}
 	return !n.flaked.IsZero() && now.Sub(n.flaked) < settles/2
+}
+
+func (l *lossy) flaky(layer int, now time.Time) bool {
+	e := &l.seen[l.test[layer]]
+	return now.Sub(e.since) < settles || e.all(layer).rate() >= flaky
 }
