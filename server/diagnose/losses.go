@@ -14,6 +14,12 @@ const (
 	flaky = 0.15
 	// settles is how long it takes until the rate of a loss is known.
 	settles = 30 * time.Second
+	// leastRate is the rate from which on it is a loss: between what may be lost all the time and
+	// the least that is tested for.
+	leastRate = 0.006
+	// learns is how long it takes until the background is known well enough for small losses to
+	// be told from it.
+	learns = 2 * time.Minute
 	// leastLost are packets that a pair has lost at least.
 	leastLost = 6
 	// told are losses within which an agent says so, of about as many sessions as it has to
@@ -220,6 +226,8 @@ func (d *diagnosis) holds(s *suspect) bool {
 	switch {
 	case s.chosen():
 		return true
+	case s.rest.rate() < leastRate, s.test == one && d.now.Sub(d.began) < learns:
+		return false
 	case s.place.scope == Pair:
 		from, to := s.nodes[0], s.nodes[1]
 		if back := from.lossy[in].anyAlarmed() || to.lossy[out].anyAlarmed(); back && d.now.Sub(s.seen(0).since) < settles {

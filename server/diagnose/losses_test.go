@@ -248,3 +248,16 @@ func TestWhatIsToldLateOfALossIsNoOtherLoss(t *testing.T) {
 		t.Error("the loss itself was not told")
 	}
 }
+
+// At first nobody knows what is lost all the time.
+func TestASmallLossIsNotToldBeforeTheBackgroundIsKnown(t *testing.T) {
+	w := bare(t, 9, 3)
+	w.join()
+	w.lose = rated(0.006, 0, func(s *session) ways { return forward | back })
+	for s := range 115 {
+		w.run(time.Second)
+		if got := w.lossesTold(); got != "" {
+			t.Fatalf("after %d s: %s", s, got)
+		}
+	}
+}
