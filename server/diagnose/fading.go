@@ -3,6 +3,8 @@ package diagnose
 import (
 	"slices"
 	"time"
+
+	"github.com/netchecker/netchecker/pkg/report"
 )
 
 // fades is how long it takes, once something is well again, until all rows are that it was
@@ -63,6 +65,10 @@ func (d *diagnosis) fade(e *evaluation) {
 		if e.takeSince(&rest, p.seen); e.symptom != holes {
 			d.note(e, &rest)
 		}
+		if d.blinded(p) { // others tell late what they saw meanwhile, all of which may be over
+			rest.place = place{scope: Cluster}
+			e.takeSince(&rest, p.seen)
+		}
 	}
 }
 
@@ -76,6 +82,19 @@ func (e *evaluation) takeWide(p *pick) {
 			e.takeSince(&rest, was.seen)
 		}
 	}
+}
+
+// blinded says whether what was picked is that a node with a server was cut off.
+func (d *diagnosis) blinded(p *past) bool {
+	if p.pick.layer.kind != Underlay || p.pick.place.scope != Node {
+		return false
+	}
+	for t, homes := range d.in.Homes {
+		if t.Kind == report.ServiceAddress && slices.Contains(homes, p.ends[0].name) {
+			return true
+		}
+	}
+	return false
 }
 
 // locate finds its place among the nodes that there are; false where it is not there any
