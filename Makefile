@@ -41,6 +41,9 @@ TESTFLAGS ?=
 # Flags for the benchmark, and the commit whose binaries it can compare with.
 BENCHFLAGS ?=
 AGAINST    ?=
+# What chance follows from in the campaign of faults, and its flags.
+SEED          ?= 1
+CAMPAIGNFLAGS ?=
 # Areas of the end-to-end tests, none: all; and of make thorough.
 E2E   ?=
 AREA  ?=
@@ -125,6 +128,11 @@ bench-against: build ## Measure the binaries of the commit AGAINST and these in 
 	@go build -o bin/bench ./test/bench
 	@old=$$(test/bench/build-commit '$(AGAINST)'); \
 		exec bin/bench -against "$$old" -rounds 11 -interval 10 -memory-seconds 25 $(BENCHFLAGS)
+
+.PHONY: campaign
+campaign: modules ## Inject faults into simulated clusters, and print how the diagnosis names them; SEED=1, CAMPAIGNFLAGS='-nodes 3,10 -count 20'
+	@go build -o bin/campaign ./test/campaign
+	@exec bin/campaign -seed $(SEED) $(CAMPAIGNFLAGS)
 
 .PHONY: examples
 examples: modules ## Write the examples that are made from the chart

@@ -6,7 +6,7 @@ import "time"
 func (d *diagnosis) agentsThemselves() {
 	stands := map[*agent]*stand{}
 	for _, a := range d.agents {
-		if !a.starving.IsZero() && a.ready() {
+		if !a.starving.IsZero() && a.ready() && !a.stood(d.now) {
 			d.findings = append(d.findings, Finding{Kind: Starved, Subject: nodeSubject(a.node), Class: networkName(a), Severity: Info, Since: a.starving, Sure: true})
 		}
 		if a.ill > 0 {
@@ -18,12 +18,17 @@ func (d *diagnosis) agentsThemselves() {
 		if s == nil || s.still < min(leastStill, len(d.nodes)-1) {
 			continue
 		}
+		a.still = d.now
 		d.findings = append(d.findings, Finding{
 			Kind: AgentStill, Subject: nodeSubject(a.node), Class: networkName(a), Severity: Warning, Since: s.since, Sure: true,
 			For: []Count{{"paths to it", s.still, s.still}},
 		})
 	}
 }
+
+// stood says whether an agent stood still a moment ago: once it goes on, it says that it
+// could not run, which was told already.
+func (a *agent) stood(now time.Time) bool { return now.Sub(a.still) < sameWithin }
 
 // leastStill are as many rows as show that an agent stands still.
 const leastStill = 2

@@ -95,6 +95,7 @@ func (e *evaluation) cover() (picks []pick) {
 				break
 			}
 			e.take(&p)
+			e.takeWide(&p)
 			picks = append(picks, p)
 		}
 		picks = append(picks, e.pairwise(layer)...)
@@ -112,7 +113,7 @@ func (e *evaluation) allMayFail(l *layer) bool {
 // best is the place, larger than a pair of nodes, of which most is explained.
 func (e *evaluation) best(l *layer) (best pick, found bool) {
 	most := int32(0)
-	consider := func(at place, t *tally, enough func() bool) {
+	consider := func(at place, t *tally) {
 		n := t.sum(l.carries).bad
 		if n <= most {
 			return
@@ -120,23 +121,38 @@ func (e *evaluation) best(l *layer) (best pick, found bool) {
 		if fits, _ := l.fits(t); !fits {
 			return
 		}
-		if d, ok := t.direction(l.needs); ok && enough() {
+		if d, ok := t.direction(l.needs); ok && e.spread(l, at) {
 			most, best, found = n, pick{layer: l, place: at, direction: d, tally: *t}, true
 		}
 	}
 	if e.members < leastPeers || e.allMayFail(l) {
 		return best, false
 	}
-	consider(place{scope: Cluster}, &e.cluster, func() bool { return e.nodesIll(l) >= leastPeers })
 	for n := range e.tallies {
 		if e.touched[n] {
-			consider(place{scope: Node, a: n}, &e.tallies[n], func() bool { return e.peers(l, n) >= min(leastPeers, e.members-1) })
+			consider(place{scope: Node, a: n}, &e.tallies[n])
 		}
 	}
 	for _, z := range slices.SortedFunc(maps.Keys(e.zonePairs), zonesOf.compare) {
-		consider(z.place(), e.zonePairs[z], func() bool { return e.pairsOf(l, z.place()) > 1 })
+		consider(z.place(), e.zonePairs[z])
 	}
+	// What a node explains as well is its own, and not everywhere.
+	consider(place{scope: Cluster}, &e.cluster)
 	return best, found
+}
+
+// spread says whether the bad rows of a place lead to as many others as they have to, that it
+// is the place and none of those.
+func (e *evaluation) spread(l *layer, at place) bool {
+	switch at.scope {
+	case Cluster:
+		return e.nodesIll(l) >= leastPeers
+	case Node:
+		return l.needs[0] == ownNode || e.peers(l, at.a) >= min(leastPeers, e.members-1)
+	case ZonePair:
+		return e.pairsOf(l, at) > 1
+	}
+	return true
 }
 
 // pairwise picks pairs of nodes.
@@ -146,7 +162,7 @@ func (e *evaluation) pairwise(l *layer) (picks []pick) {
 	}
 	for _, at := range slices.SortedFunc(maps.Keys(e.pairs), place.compare) {
 		t := e.pairs[at]
-		if fits, _ := l.fits(t); !fits || e.growing(l, at) || e.flaky(at) || len(picks) >= mostRounds {
+		if fits, _ := l.fits(t); !fits || e.growing(l, at) || e.flaky(at) || !e.persists(at) || len(picks) >= mostRounds {
 			continue
 		}
 		d, ok := t.direction(l.needs)
@@ -155,9 +171,24 @@ func (e *evaluation) pairwise(l *layer) (picks []pick) {
 		}
 		p := pick{layer: l, place: at, direction: d, tally: *t, alone: [2]bool{e.alone(l, at.a, t), e.alone(l, at.b, t)}}
 		e.take(&p)
+		e.takeWide(&p)
 		picks = append(picks, p)
 	}
 	return picks
+}
+
+// persists says whether connections between two nodes failed several times in a row, where
+// that is looked at: single ones do by chance.
+func (e *evaluation) persists(at place) bool {
+	if e.symptom != dialing {
+		return true
+	}
+	for _, i := range e.at(at.a) {
+		if it := &e.items[i]; !it.done && pairPlace(it.from.node, it.to.node) == at && it.row.dialRun < deadDials {
+			return false
+		}
+	}
+	return true
 }
 
 // openPairs looks at the pairs of nodes between which something of a layer is bad that
@@ -280,10 +311,13 @@ func (e *evaluation) flaky(at place) bool {
 }
 
 // take takes out what a pick explains, and notes what of it is to be told.
-func (e *evaluation) take(p *pick) {
+func (e *evaluation) take(p *pick) { e.takeSince(p, e.now) }
+
+// takeSince takes out those that were bad by then.
+func (e *evaluation) takeSince(p *pick, since time.Time) {
 	flows, tcp, n := 0, 0, 0
 	visit := func(i *item) {
-		if i.done || !slices.Contains(p.layer.carries, i.class) || !e.leadsThrough(i, p) {
+		if i.done || i.since.After(since) || !slices.Contains(p.layer.carries, i.class) || !e.leadsThrough(i, p) {
 			return
 		}
 		e.explain(i)

@@ -18,7 +18,8 @@ func (s *State) Findings(now time.Time) []Finding {
 	if s.list == nil || s.in.States == nil {
 		return nil
 	}
-	d := &diagnosis{State: s, now: now, down: map[*node]bool{}, cut: map[place]bool{}}
+	d := &diagnosis{State: s, now: now}
+	d.heal()
 	for _, symptom := range []symptom{deadness, holes, dialing} {
 		d.bothFamilies(symptom)
 	}
@@ -35,10 +36,6 @@ type diagnosis struct {
 	*State
 	now      time.Time
 	findings []Finding
-	// down are the nodes whose own trouble explains what their agents miss of what all
-	// share, and cut the pairs of nodes and zones that do not reach each other.
-	down map[*node]bool
-	cut  map[place]bool
 	// odd are rows that nothing explains.
 	odd []item
 }
@@ -100,16 +97,18 @@ func (d *diagnosis) family(symptom symptom, six bool) (found []Finding, used boo
 	if !e.gather() {
 		return nil, used
 	}
-	picks := e.cover()
 	if symptom == deadness {
 		d.trouble(e)
 	}
+	d.fade(e)
+	picks := e.cover()
 	for _, p := range picks {
-		if symptom == deadness && e.attachment(&p) == later {
+		if symptom == deadness && e.attachment(&p) == maybe {
 			continue
 		}
+		d.remember(e, &p)
 		f := e.finding(&p)
-		if symptom == deadness {
+		if symptom != holes {
 			d.note(e, &p)
 		}
 		found = append(found, f)
@@ -192,7 +191,7 @@ type whether uint8
 const (
 	no whether = iota
 	yes
-	later
+	maybe
 )
 
 // attachment finds whether what was picked as a node's pod network is that its pods are cut
@@ -206,45 +205,31 @@ func (e *evaluation) attachment(p *pick) whether {
 	case own.good > 0, own.all() == 0, host.good > host.bad+host.late:
 		return no
 	case own.late > 0, host.late > host.bad:
-		return later
+		return maybe
 	}
 	p.layer = &attachments
 	return yes
 }
 
 // attachments is a layer of one node.
-var attachments = layer{kind: PodAttachment, needs: []class{podPod}, carries: []class{podPod, podHost, hostPod}}
+var attachments = layer{kind: PodAttachment, needs: []class{podPod}, carries: []class{podPod, podHost, hostPod, ownNode}}
 
 // ownPods are the nodes that do not reach their own pods, though others do.
 func (e *evaluation) ownPods(d *diagnosis) (found []Finding) {
 	for n := range e.tallies {
 		t := &e.tallies[n]
-		if own := t.rows[ownNode]; own.bad == 0 || own.good > 0 || own.late > 0 || d.down[e.State.nodes[n]] || t.rows[podPod].waits() || t.rows[hostPod].waits() {
+		if own := t.rows[ownNode]; own.bad == 0 || own.good > 0 || own.late > 0 || d.isDown(e.State.nodes[n], linkSum) || t.rows[podPod].waits() || t.rows[hostPod].waits() {
 			continue
 		}
 		p := pick{layer: &layer{kind: OwnPods, needs: []class{ownNode}, carries: []class{ownNode}}, place: place{scope: Node, a: n}, tally: *t}
 		e.take(&p)
 		if p.items > 0 {
+			d.remember(e, &p)
+			d.note(e, &p)
 			found = append(found, e.finding(&p))
 		}
 	}
 	return found
-}
-
-// note notes what a pick explains besides.
-func (d *diagnosis) note(e *evaluation, p *pick) {
-	switch p.place.scope {
-	case Node:
-		if p.layer.kind != HostToPod && p.layer.kind != PodToHost {
-			d.down[e.State.nodes[p.place.a]] = true
-		}
-	case Cluster:
-		for _, n := range e.State.nodes {
-			d.down[n] = true
-		}
-	default:
-		d.cut[p.place] = true
-	}
 }
 
 // trouble notes of all nodes with dead rows that they have some: what is told to be lost

@@ -15,11 +15,19 @@ const (
 	speaks = 8 * time.Second
 	// hears is how long the one that is probed takes to say what it hears of a session.
 	hears = 7 * time.Second
+	// sizes is how long after the first hole was told all sessions that have one know it: each
+	// tries large packets every 10 s.
+	sizes = 11 * time.Second
+	// connects is how long after the first connection that failed was told all sessions whose
+	// connections fail know it: each tries one every 5 s.
+	connects = 6 * time.Second
 	// troubled is for how long nothing is heard where it is more than a loss or two, in
 	// milliseconds.
 	troubled = 4000
-	// outdated is how old what a silent agent told last may be.
-	outdated = 15 * time.Second
+	// outdated is how old what a silent agent told last may be, and overdue what one told that
+	// saw something bad, of which it tells every few seconds, or where that fails every half
+	// minute.
+	outdated, overdue = 15 * time.Second, 35 * time.Second
 )
 
 // sight is what a row shows of one symptom: nothing, or that it is well, or late, which
@@ -88,19 +96,23 @@ type evaluation struct {
 	// died is when the newest of a node's rows that are in trouble was answered last, and spoke when one of
 	// its agents told something; by index.
 	died, spoke []time.Time
+	// diedOwn is that of rows on the node itself.
+	diedOwn []time.Time
+	// wide are picks of a moment ago that were in both directions.
+	wide []*past
 	*board
 }
 
 // scratch is what evaluations use again and again.
 type scratch struct {
-	died, spoke []time.Time
-	board       board
+	died, diedOwn, spoke []time.Time
+	board                board
 }
 
 // survey notes what the states of rows are judged by.
 func (e *evaluation) survey() {
 	n := len(e.nodes)
-	e.died, e.spoke = cleared(&e.scratch.died, n), cleared(&e.scratch.spoke, n)
+	e.died, e.diedOwn, e.spoke = cleared(&e.scratch.died, n), cleared(&e.scratch.diedOwn, n), cleared(&e.scratch.spoke, n)
 	for _, a := range e.agents {
 		a.deadTo = 0
 	}
@@ -119,10 +131,11 @@ func (e *evaluation) survey() {
 			if r.told == dead {
 				r.target.deadTo++
 			}
+			at := a.died(r)
 			if r.class == ownNode {
+				e.diedOwn[a.node.index] = at
 				continue
 			}
-			at := a.died(r)
 			for _, n := range []*node{a.node, r.target.node} {
 				if d := &e.died[n.index]; at.After(*d) {
 					*d = at
@@ -165,6 +178,14 @@ func (e *evaluation) stale(a *agent) bool { return e.now.Sub(a.at) > speaks }
 
 // sight is what a row of a shows.
 func (e *evaluation) sight(a *agent, r *row) sight {
+	s := e.shown(a, r)
+	if s.is == isBad && e.now.Sub(a.at) > overdue {
+		return sight{} // it may be well since, and a can't say so
+	}
+	return s
+}
+
+func (e *evaluation) shown(a *agent, r *row) sight {
 	if r.told == unknown || !a.counts(r) || e.mute(a) {
 		return sight{}
 	}
@@ -193,18 +214,23 @@ func (e *evaluation) sight(a *agent, r *row) sight {
 
 // goodSince is good, if a row that was well as it was told still is, for all that is known.
 func (e *evaluation) goodSince(a *agent, r *row) sight {
-	good := sight{is: isGood, good: forward | back}
-	trouble := e.died[a.node.index]
-	if d := e.died[r.target.node.index]; d.After(trouble) {
-		trouble = d
+	trouble := later(e.died[a.node.index], e.died[r.target.node.index])
+	if own := e.diedOwn[a.node.index]; r.class == ownNode && !own.IsZero() {
+		return e.goodAfter(a, own, shows, speaks, false)
 	}
+	return e.goodAfter(a, trouble, shows, speaks, a.deadTo == 0 && a.ill == 0)
+}
+
+// goodAfter is good, if what a told is so since trouble began, which shows and is told within
+// a time; or where a could have said so, if it is reached and its node spoke.
+func (e *evaluation) goodAfter(a *agent, trouble time.Time, shows, speaks time.Duration, reached bool) sight {
+	good := sight{is: isGood, good: forward | back}
 	switch {
 	case trouble.IsZero(), !a.at.Before(trouble.Add(shows)):
 		return good
-	case a.deadTo == 0 && e.now.Sub(trouble) >= speaks && !e.spoke[a.node.index].Before(trouble.Add(shows)):
+	case reached && e.now.Sub(trouble) >= speaks && !e.spoke[a.node.index].Before(trouble.Add(shows)):
 		return good
-	}
-	if e.now.Sub(trouble) < speaks {
+	case e.now.Sub(trouble) < speaks && (a.ill == 0 || !e.stale(a)):
 		return sight{is: isLate} // it may say otherwise yet
 	}
 	return sight{}
@@ -240,7 +266,7 @@ func (e *evaluation) deadWay(a *agent, r *row) sight {
 // it: they may be unable to.
 func (e *evaluation) overheard(yield func(item)) {
 	for _, t := range e.agents {
-		if t.mesh == nil || len(t.mesh.Heard) == 0 || e.mute(t) || !t.ready() {
+		if t.mesh == nil || len(t.mesh.Heard) == 0 || e.now.Sub(t.at) > overdue || !t.ready() {
 			continue
 		}
 		for i := range t.mesh.Heard {
@@ -269,24 +295,66 @@ func (e *evaluation) overheard(yield func(item)) {
 func (e *evaluation) holed(a *agent, r *row) sight {
 	switch {
 	case r.hole != 0:
-		return sight{is: isBad, bad: r.hole, good: (forward | back) &^ r.hole}
+		s := sight{is: isBad, bad: r.hole}
+		if r.hole == back { // of what is held up on its way there, no answer comes that is as large
+			s.good = forward
+		}
+		return s
 	case r.told != well || !r.sized:
 		return sight{}
 	}
-	return e.goodSince(a, r)
+	return e.goodAfter(a, later(a.node.holes.since, r.target.node.holes.since), sizes, sizes+5*time.Second, a.ill == 0 && !e.holedToServer(a))
+}
+
+// holedToServer says whether what an agent tells may be swallowed on its way, so that its
+// silence says nothing.
+func (e *evaluation) holedToServer(a *agent) bool {
+	for t, homes := range e.in.Homes {
+		if t.Kind != report.ServiceAddress {
+			continue
+		}
+		for _, home := range homes {
+			if n := e.byName[home]; n != nil && n != a.node && e.now.Sub(n.holes.last) < overdue {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// onset is when something began to show at a node, row by row: the last of them no later
+// than a while after the one before.
+type onset struct{ since, last time.Time }
+
+// add adds a row that shows it from a time on.
+func (o *onset) add(at time.Time, apart time.Duration) {
+	if at.Sub(o.last) > 2*apart {
+		o.since = at
+	}
+	if at.After(o.last) {
+		o.last = at
+	}
 }
 
 // dialed is what a row shows of new TCP connections, where flows are well.
 func (e *evaluation) dialed(a *agent, r *row) sight {
 	switch {
-	case r.told != well:
-		return sight{}
+	case r.told != well, e.now.Sub(a.node.troubled) < fades, e.now.Sub(r.target.node.troubled) < fades:
+		return sight{} // a connection that was begun while a path was dead fails later
 	case r.refusing:
 		return sight{is: isBad, either: true}
 	case r.dial == dialLost:
 		return sight{is: isLate}
-	case r.dial == dialWell:
-		return e.goodSince(a, r)
+	case r.dial == dialWell: // one whose connections fail can't say so
+		return e.goodAfter(a, later(a.node.dials.since, r.target.node.dials.since), connects, connects+5*time.Second, false)
 	}
 	return sight{}
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

@@ -124,6 +124,19 @@ func (d *Direction) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// vaguer says whether it leaves open what another one tells.
+func (d Direction) vaguer(than Direction) bool {
+	switch d {
+	case InOrOut:
+		return than == In || than == Out || than == Both || than == InOrBoth || than == OutOrBoth
+	case InOrBoth:
+		return than == In || than == Both
+	case OutOrBoth:
+		return than == Out || than == Both
+	}
+	return false
+}
+
 // Severity says how bad it is.
 type Severity string
 

@@ -247,7 +247,11 @@ func (one *holding) goOn(f *Finding, now time.Time) (Event, bool) {
 // sharpen takes what is known now; since when it is stays as it was.
 func (one *holding) sharpen(f *Finding) {
 	since := one.Since
+	direction := one.Direction
 	one.Finding = *f
+	if f.Direction.vaguer(direction) {
+		one.Direction = direction
+	}
 	if !since.IsZero() && since.Before(f.Since) {
 		one.Since = since
 	}
@@ -277,13 +281,13 @@ func (h *Hold) end(look *Look) (events []Event) {
 var networks = map[Kind]bool{NodeUnreachable: true, Underlay: true, PodNetwork: true, PodAttachment: true, Loss: true}
 
 // same says whether two findings are one fault: of one place and kind, whatever is known of
-// the direction and the family; or of kinds of which the one is a sharper word for the other.
+// the direction and the family, and of who it is that misses what all share; or of kinds of which the one is a sharper word for the other.
 func same(a, b *Finding) bool {
 	if a.Subject != b.Subject {
 		return false
 	}
 	if a.Kind == b.Kind {
-		return a.Class == b.Class || a.Kind == Loss
+		return a.Class == b.Class || a.Kind == Loss || shares[a.Kind]
 	}
 	return networks[a.Kind] && networks[b.Kind]
 }

@@ -40,6 +40,10 @@ type Input struct {
 	// a DNS server its own, of a Service and of the configured name service those of all
 	// backends. What fails while one of these is down is explained by that.
 	Homes map[Thing][]string
+	// Left says whether something that all agents shared has left, such as a DNS server whose
+	// pod was deleted: agents ask it until they are told, and what fails of that says nothing.
+	// nil: nothing has.
+	Left func(Thing) bool
 }
 
 // Thing is something that all agents share. Of node ports, which each node has, there is no

@@ -9,11 +9,17 @@ import (
 const (
 	// verdict is how much the samples of a class have to say for a loss, or against it, to
 	// be counted as evidence.
-	verdict = 2
+	verdict = 4
 	// flaky is the rate of loss that makes paths seem dead now and then.
 	flaky = 0.15
 	// settles is how long it takes until the rate of a loss is known.
 	settles = 30 * time.Second
+	// leastRate is the rate from which on it is a loss: between what may be lost all the time and
+	// the least that is tested for.
+	leastRate = 0.006
+	// learns is how long it takes until the background is known well enough for small losses to
+	// be told from it.
+	learns = 2 * time.Minute
 	// leastLost are packets that a pair has lost at least.
 	leastLost = 6
 	// told are losses within which an agent says so, of about as many sessions as it has to
@@ -32,6 +38,9 @@ type suspect struct {
 	rest   samples  // that nothing explains yet
 	out    bool     // explained
 }
+
+// seen is what its test is about, by either end.
+func (s *suspect) seen(end int) *seen { return &s.of[end].seen[s.test] }
 
 // losses finds the components that are lossy, such that what one explains is not told of
 // others: the one of which the samples say most, again and again.
@@ -52,7 +61,7 @@ func (d *diagnosis) losses() {
 		}
 		best.out = true
 		chosen = append(chosen, best)
-		best.of[0].layer, best.of[0].owed = uint8(best.layer)+1, nil
+		best.of[0].layer, best.of[0].owed, best.of[0].told = uint8(best.layer)+1, nil, d.now
 		for i := range all {
 			d.explain(&all[i], best)
 		}
@@ -66,7 +75,7 @@ func (d *diagnosis) suspects() (all []suspect) {
 		l := s.of[0]
 		if l.owed != nil && !l.owed.anyAlarmed() {
 			for _, l := range s.of {
-				*l = lossy{} // what explained it is over, so it has to show that it is lossy by itself
+				l.reset() // what explained it is over, so it has to show that it is lossy by itself
 			}
 			return
 		}
@@ -74,8 +83,9 @@ func (d *diagnosis) suspects() (all []suspect) {
 		if was := int(l.layer) - 1; was >= 0 && l.alarmed[was] && !ok {
 			layer, ok = was, true
 		}
-		if ok {
-			s.layer, s.test, s.rest = layer, s.of[0].test[layer], s.of[0].all(layer)
+		if ok && !d.deadAt(&s, layer) {
+			s.layer, s.test = layer, s.of[0].test[layer]
+			s.rest = s.seen(0).all(layer)
 			all = append(all, s)
 		}
 	}
@@ -84,19 +94,19 @@ func (d *diagnosis) suspects() (all []suspect) {
 	}
 	for n := range d.sums.active {
 		for dir := range n.lossy {
-			if n.index >= 0 && n.lossy[dir].anyAlarmed() && !d.down[n] {
+			if n.index >= 0 && n.lossy[dir].anyAlarmed() {
 				add(suspect{place: place{scope: Node, a: n.index}, nodes: [2]*node{n}, inward: dir == in, of: []*lossy{&n.lossy[dir]}})
 			}
 		}
 	}
 	for key, l := range d.sums.pairs {
-		if at := pairPlace(key.from, key.to); l.anyAlarmed() && !d.down[key.from] && !d.down[key.to] && !d.cut[at] {
+		if at := pairPlace(key.from, key.to); l.anyAlarmed() {
 			add(suspect{place: at, nodes: [2]*node{key.from, key.to}, inward: key.from.index > key.to.index, of: []*lossy{l}})
 		}
 	}
 	for key, z := range d.sums.zones {
 		at := key.place()
-		if z.from.anyAlarmed() && !d.cut[at] {
+		if z.from.anyAlarmed() {
 			add(suspect{place: at, inward: key.from > key.to, of: []*lossy{&z.from, &z.to}})
 		}
 	}
@@ -104,6 +114,19 @@ func (d *diagnosis) suspects() (all []suspect) {
 		return cmp.Or(a.place.compare(b.place), cmp.Compare(number(a.inward), number(b.inward)))
 	})
 	return all
+}
+
+// deadAt says whether a suspect's place is dead rather than lossy.
+func (d *diagnosis) deadAt(s *suspect, layer int) bool {
+	switch s.place.scope {
+	case Node:
+		return d.isDown(s.nodes[0], layer)
+	case Pair:
+		return d.isDown(s.nodes[0], layer) || d.isDown(s.nodes[1], layer) || d.isCut(s.nodes[0], s.nodes[1], layer)
+	case ZonePair:
+		return d.isDead(d.cut[ends{zones: zonesOf{s.place.a, s.place.b}}], layer)
+	}
+	return false
 }
 
 func number(is bool) int {
@@ -133,12 +156,13 @@ func (d *diagnosis) background(layer int) (b float64) {
 //	loses          loses not    any          host-to-host
 //	loses not      loses not    one loses    that class
 func (d *diagnosis) layerOf(l *lossy) (layer int, known bool) {
+	busiest := d.busiest(l)
 	says := func(c class) float64 {
-		s := l.classes[c]
-		if other := d.busiest(l); s.lost == 0 && d.toldOf(l, other) {
-			s.all = max(s.all, other.all)
+		s := l.seen[d.testOf(l)].classes[c]
+		if s.lost == 0 && d.toldOf(l, busiest) {
+			s.all = max(s.all, busiest.all)
 		}
-		return s.by(d.sums.steps[c][d.testOf(l)])
+		return s.by(d.stepLike(c, d.testOf(l), busiest))
 	}
 	host, pod := says(hostHost), says(podPod)
 	switch {
@@ -160,6 +184,16 @@ func (d *diagnosis) layerOf(l *lossy) (layer int, known bool) {
 	return 0, false
 }
 
+// stepLike is that of a class for losses as frequent as those of others: half as much, for these
+// are not known better; and at least the rate of a test.
+func (d *diagnosis) stepLike(c class, test uint8, others samples) step {
+	rate := rateFive
+	if test == one {
+		rate = rateOne
+	}
+	return stepOf(max(rate, others.rate()/2), d.sums.levels[c])
+}
+
 // testOf is the test by which the lowest layer that is lossy was found to be so.
 func (d *diagnosis) testOf(l *lossy) uint8 {
 	i := slices.Index(l.alarmed[:], true)
@@ -168,7 +202,7 @@ func (d *diagnosis) testOf(l *lossy) uint8 {
 
 // busiest are the samples of the class that lost most.
 func (d *diagnosis) busiest(l *lossy) (most samples) {
-	for _, s := range l.classes {
+	for _, s := range l.seen[d.testOf(l)].classes {
 		if s.lost > most.lost {
 			most = s
 		}
@@ -181,7 +215,7 @@ func (d *diagnosis) busiest(l *lossy) (most samples) {
 func (d *diagnosis) toldOf(l *lossy, s samples) bool {
 	sessions := float64(min(max(len(d.nodes)-1, 1), mostSessions))
 	patience := speaks + time.Duration(toldAfter/(max(s.rate(), leastBackground)*sessions)*float64(time.Second))
-	return s.lost > 0 && d.now.Sub(l.since) >= patience
+	return s.lost > 0 && d.now.Sub(l.seen[d.testOf(l)].since) >= patience
 }
 
 // holds says whether a suspect is lossy as a whole: a pair, while its nodes are not; all
@@ -192,22 +226,25 @@ func (d *diagnosis) holds(s *suspect) bool {
 	switch {
 	case s.chosen():
 		return true
+	case s.rest.rate() < leastRate, s.test == one && d.now.Sub(d.began) < learns:
+		return false
 	case s.place.scope == Pair:
 		from, to := s.nodes[0], s.nodes[1]
-		if back := from.lossy[in].anyAlarmed() || to.lossy[out].anyAlarmed(); back && d.now.Sub(s.of[0].since) < settles {
+		if back := from.lossy[in].anyAlarmed() || to.lossy[out].anyAlarmed(); back && d.now.Sub(s.seen(0).since) < settles {
 			return false // one of the nodes loses in the other direction, so perhaps in both
 		}
-		return s.rest.lost >= leastLost && (alone || !from.lossy[out].spreads(to, s.layer, step) && !to.lossy[in].spreads(from, s.layer, step))
+		like := d.stepLike(s.class(), s.test, s.rest)
+		return s.rest.lost >= leastLost && (alone || !from.lossy[out].seen[s.test].spreads(to, s.layer, like) && !to.lossy[in].seen[s.test].spreads(from, s.layer, like))
 	case s.place.scope == Node:
-		return alone || s.of[0].spread(s.rest, step)
+		return alone || s.seen(0).spread(s.rest, step)
 	}
 	return alone || s.withoutWorst().by(step) >= others
 }
 
 // spread says whether these samples show a loss without those of the peer that lost most.
-func (l *lossy) spread(all samples, step step) bool {
-	worst, parts := l.worst(), samples{}
-	for _, p := range l.parts {
+func (e *seen) spread(all samples, step step) bool {
+	worst, parts := e.worst(), samples{}
+	for _, p := range e.parts {
 		parts = parts.and(p.samples)
 	}
 	if parts.all == 0 {
@@ -219,9 +256,12 @@ func (l *lossy) spread(all samples, step step) bool {
 
 // spreads says whether a node may lose on the ways to other peers as well, for all that is
 // known.
-func (l *lossy) spreads(peer *node, layer int, step step) bool {
-	all, of, parts := l.all(layer), l.of(peer), samples{}
-	for _, p := range l.parts {
+func (e *seen) spreads(peer *node, layer int, step step) bool {
+	if !e.active {
+		return false // its sums are at nothing, also with the losses on the way to that peer
+	}
+	all, of, parts := e.all(layer), e.of(peer), samples{}
+	for _, p := range e.parts {
 		parts = parts.and(p.samples)
 	}
 	without := samples{max(0, all.lost-of.lost), all.all * (1 - of.all/max(1, parts.all))}
@@ -235,8 +275,8 @@ func (s *suspect) chosen() bool { return s.of[0].layer == uint8(s.layer)+1 }
 // the ways from it and to it.
 func (s *suspect) withoutWorst() samples {
 	lost := map[*node]samples{}
-	for _, l := range s.of {
-		for _, p := range l.parts {
+	for i := range s.of {
+		for _, p := range s.seen(i).parts {
 			lost[p.peer] = lost[p.peer].and(p.samples)
 		}
 	}
@@ -279,7 +319,7 @@ func (d *diagnosis) overlap(s, by *suspect) samples {
 		switch s.place.scope {
 		case Node:
 			if s.nodes[0] != n && s.inward == leaves {
-				return s.of[0].of(n)
+				return s.seen(0).of(n)
 			}
 		case Pair:
 			if s.nodes[0] == n && leaves || s.nodes[1] == n && !leaves {
@@ -287,9 +327,9 @@ func (d *diagnosis) overlap(s, by *suspect) samples {
 			}
 		case ZonePair, Cluster:
 			if leaves {
-				return s.of[0].of(n)
+				return s.seen(0).of(n)
 			}
-			return s.of[1].of(n)
+			return s.seen(1).of(n)
 		}
 		return samples{}
 	}
@@ -302,10 +342,10 @@ func (d *diagnosis) overlap(s, by *suspect) samples {
 		switch s.place.scope {
 		case Node:
 			if s.inward && s.nodes[0] == by.nodes[1] {
-				return s.of[0].of(by.nodes[0])
+				return s.seen(0).of(by.nodes[0])
 			}
 			if !s.inward && s.nodes[0] == by.nodes[0] {
-				return s.of[0].of(by.nodes[1])
+				return s.seen(0).of(by.nodes[1])
 			}
 		case ZonePair, Cluster:
 			if s.place.scope == Cluster || zonePlace(by.nodes[0], by.nodes[1]) == s.place && (by.nodes[0].zoned > by.nodes[1].zoned) == s.inward {
@@ -332,7 +372,7 @@ func (d *diagnosis) ofZones(s, by *suspect) (o samples) {
 			return s.rest
 		}
 	case Node:
-		for _, p := range s.of[0].parts {
+		for _, p := range s.seen(0).parts {
 			if s.inward && s.nodes[0].zoned == to && p.peer.zoned == from || !s.inward && s.nodes[0].zoned == from && p.peer.zoned == to {
 				o = o.and(p.samples)
 			}
@@ -347,15 +387,15 @@ func (d *diagnosis) tellLosses(chosen []*suspect) {
 		if s == nil {
 			continue
 		}
-		direction, n, since := Out, s.rest, s.of[0].since
+		direction, n, since := Out, s.rest, s.seen(0).since
 		if s.inward {
 			direction = In
 		}
 		for j := i + 1; j < len(chosen); j++ {
 			if o := chosen[j]; o != nil && o.place == s.place && o.layer == s.layer {
 				direction, n, chosen[j] = Both, n.and(o.rest), nil
-				if o.of[0].since.Before(since) {
-					since = o.of[0].since
+				if o.seen(0).since.Before(since) {
+					since = o.seen(0).since
 				}
 			}
 		}
@@ -376,9 +416,14 @@ func (d *diagnosis) tellLosses(chosen []*suspect) {
 func (n *node) flaky(now time.Time) bool {
 	for dir := range n.lossy {
 		l := &n.lossy[dir]
-		if l.anyAlarmed() && (now.Sub(l.since) < settles || l.all(slices.Index(l.alarmed[:], true)).rate() >= flaky) {
+		if layer := slices.Index(l.alarmed[:], true); layer >= 0 && l.flaky(layer, now) {
 			n.flaked = now
 		}
 	}
 	return !n.flaked.IsZero() && now.Sub(n.flaked) < settles/2
+}
+
+func (l *lossy) flaky(layer int, now time.Time) bool {
+	e := &l.seen[l.test[layer]]
+	return now.Sub(e.since) < settles || e.all(layer).rate() >= flaky
 }

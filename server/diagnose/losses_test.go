@@ -187,3 +187,77 @@ func TestWhatIsLostWhileANodeIsDownIsNoLossAfterIt(t *testing.T) {
 		w.none()
 	}
 }
+
+// What was lost by chance a while before, and all that came since, is no part of a loss: else
+// it would seem less than it is, and that of one class or peer.
+func TestALossIsCountedFromItsBegin(t *testing.T) {
+	w := newWorld(t, 9, 3)
+	well := w.lose
+	lost := false
+	w.lose = func(s *session) ways { // one packet to the node
+		if s.to.Node != "node-2" || s.from.Node != "node-5" || lost {
+			return 0
+		}
+		lost = true
+		return forward
+	}
+	w.run(time.Second)
+	w.lose = well
+	w.run(20 * time.Second)
+	w.none()
+	begins := w.now
+	w.lose = rated(0.1, 0, into("node-2", anything))
+	for range 30 {
+		w.run(time.Second)
+		for _, f := range w.state.Findings(w.now) {
+			if f.Subject != (Subject{Node, [2]string{"node-2"}}) || f.Class != "" || f.Loss < 0.02 || f.Since.Before(begins) {
+				t.Fatalf("found %q, %.3f", f.Sentence(), f.Loss)
+			}
+			return
+		}
+	}
+	t.Error("nothing was found")
+}
+
+// Agents that are not alarmed tell once a minute what they lost: also after the loss that
+// explains it is over.
+func TestWhatIsToldLateOfALossIsNoOtherLoss(t *testing.T) {
+	w := newWorld(t, 20, 3)
+	late := func(a *witness) bool { n := nodeNumber(a.Node); return n >= 10 && n <= 13 }
+	w.lose = rated(0.3, 0, into("node-14", anything))
+	w.dumb = late
+	for range 40 {
+		w.run(time.Second)
+		w.sentences()
+	}
+	w.lose = func(*session) ways { return 0 }
+	told := false
+	for s := range 90 {
+		if s == 40 {
+			w.dumb = func(*witness) bool { return false }
+		}
+		w.run(time.Second)
+		for _, f := range w.state.Findings(w.now) {
+			told = told || f.Kind == Loss
+			if f.Subject != (Subject{Node, [2]string{"node-14"}}) || s >= 40 {
+				t.Fatalf("after %d s: %q", s, f.Sentence())
+			}
+		}
+	}
+	if !told {
+		t.Error("the loss itself was not told")
+	}
+}
+
+// At first nobody knows what is lost all the time.
+func TestASmallLossIsNotToldBeforeTheBackgroundIsKnown(t *testing.T) {
+	w := bare(t, 9, 3)
+	w.join()
+	w.lose = rated(0.006, 0, func(s *session) ways { return forward | back })
+	for s := range 115 {
+		w.run(time.Second)
+		if got := w.lossesTold(); got != "" {
+			t.Fatalf("after %d s: %s", s, got)
+		}
+	}
+}

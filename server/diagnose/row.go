@@ -115,9 +115,9 @@ type row struct {
 
 	class class
 	told  told
-	// early are the questions that may have been lost as the session was young, since some
-	// were open then: they do not count.
-	early   uint8
+	// early are the questions that may have been lost as the session was young, or dead, since
+	// some were open then: they do not count.
+	early   uint16
 	dial    dial // the newest
 	dialRun uint8
 	hole    ways
@@ -161,7 +161,9 @@ func (r *row) update(s *report.Session, asOf time.Duration, fresh bool) batch {
 	r.sicken(s, wasWell, asOf)
 	if now := uint32(asOf / time.Second); wasDead && !r.dead() {
 		r.flapping = r.revived > 0 && now-r.revived < flapsWithin
-		r.revived = now
+		if r.revived = now; !r.flapping {
+			r.early = uint16(min(s.Open, 1<<16-1))
+		}
 	}
 	r.sent, r.answered, r.forward, r.back = uint32(s.Sent), answered, forwardLost, backLost
 	r.forbidden, r.dialsLost, r.dialsMute = uint16(s.Forbidden), uint16(s.DialLost), uint16(s.DialMute)
@@ -172,7 +174,7 @@ func (r *row) update(s *report.Session, asOf time.Duration, fresh bool) batch {
 // pardon takes from losses those of the session's first seconds.
 func (r *row) pardon(lost uint32) uint32 {
 	n := min(lost, uint32(r.early))
-	r.early -= uint8(n)
+	r.early -= uint16(n)
 	return lost - n
 }
 
@@ -191,7 +193,7 @@ func (r *row) look(s *report.Session, asOf time.Duration, fresh bool) {
 	young := asOf < time.Duration(s.Began)*time.Millisecond+firstDiscarded
 	switch {
 	case young:
-		r.told, r.early = unknown, deadOpen*uint8(min(s.Open, 1))
+		r.told, r.early = unknown, deadOpen*uint16(min(s.Open, 1))
 	case r.barred && s.Answered() > 0:
 		r.told = dead
 	case s.Silent >= deadAfter && s.Open >= deadOpen:
@@ -211,7 +213,7 @@ func (r *row) look(s *report.Session, asOf time.Duration, fresh bool) {
 // hole.
 func (r *row) sicken(s *report.Session, wasWell bool, asOf time.Duration) {
 	lost := uint16(s.DialLost) != r.dialsLost
-	r.refusing = r.told == well && wasWell && r.dial == dialLost && s.DialRun >= deadDials && (lost || r.refusing)
+	r.refusing = r.told == well && wasWell && r.dial == dialLost && (lost || r.refusing)
 	switch {
 	case r.hole == 0 && s.DialRun == 0 && !r.barred:
 		r.sick = 0

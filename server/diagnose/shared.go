@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -81,9 +82,11 @@ func (d *diagnosis) share() {
 		return
 	}
 	s := &sharing{diagnosis: d, things: map[Thing]map[*node]*asked{}, everywhere: map[report.SharedKind]bool{}, counts: map[Thing]count{}, totals: map[report.SharedKind]asking{}}
-	for _, a := range d.agents {
-		s.take(a)
-	}
+	s.take(func(t Thing) bool { return t.Kind == report.DNSServer })
+	s.count()
+	servers := s.sorted()
+	s.shaky = slices.ContainsFunc(servers, s.forAll) && slices.ContainsFunc(servers, func(t Thing) bool { return !s.forAll(t) })
+	s.take(func(t Thing) bool { return t.Kind != report.DNSServer })
 	s.count()
 	s.all()
 	for _, n := range d.nodes {
@@ -100,35 +103,43 @@ type sharing struct {
 	totals map[report.SharedKind]asking
 	// everywhere are the kinds of which a finding tells that they fail for all.
 	everywhere map[report.SharedKind]bool
+	// shaky says that a DNS server fails for all, so that a part of all lookups do.
+	shaky bool
 }
 
-// take takes in what an agent asks.
-func (s *sharing) take(a *agent) {
-	if a.mesh == nil || !a.ready() || s.down[a.node] || a.gone(s.now) {
-		return
-	}
-	network := number(a.host)
-	for i := range a.mesh.Shared {
-		row := &a.mesh.Shared[i]
-		of := thingOf(row)
-		homes, down := s.homes(a.node, of)
-		if row.Asked == 0 || homes > 0 && down == homes {
+// take takes in what agents ask of some things.
+func (s *sharing) take(which func(Thing) bool) {
+	for _, a := range s.agents {
+		if a.mesh == nil || !a.ready() || a.gone(s.now) || !a.failing.IsZero() && s.now.Sub(a.at) > overdue {
 			continue
 		}
-		if s.things[of] == nil {
-			s.things[of] = map[*node]*asked{}
+		for i := range a.mesh.Shared {
+			row := &a.mesh.Shared[i]
+			if of := thingOf(row); row.Asked > 0 && which(of) && (s.in.Left == nil || !s.in.Left(of)) {
+				s.takeRow(a, of, row)
+			}
 		}
-		to := s.things[of][a.node]
-		if to == nil {
-			to = &asked{}
-			s.things[of][a.node] = to
-		}
-		least := uint64(deadRun)
-		if down > 0 {
-			least = shakyRun
-		}
-		to[network].add(a, row, least)
 	}
+}
+
+func (s *sharing) takeRow(a *agent, of Thing, row *report.Shared) {
+	explained, partly := s.explained(a, of)
+	if explained {
+		return
+	}
+	if s.things[of] == nil {
+		s.things[of] = map[*node]*asked{}
+	}
+	to := s.things[of][a.node]
+	if to == nil {
+		to = &asked{}
+		s.things[of][a.node] = to
+	}
+	least := uint64(deadRun)
+	if partly || s.shaky && of.Kind == report.DNS {
+		least = shakyRun
+	}
+	to[number(a.host)].add(a, row, least)
 }
 
 // gone says whether what an agent told is too old to hold.
@@ -154,22 +165,6 @@ func (a *asking) add(by *agent, row *report.Shared, least uint64) {
 	a.message = cmp.Or(a.message, row.Message)
 }
 
-// homes are how many nodes a thing lies on, as far as that is known, and how many of them are
-// down, or cut off from the one that asks.
-func (d *diagnosis) homes(asks *node, t Thing) (all, down int) {
-	for _, home := range d.in.Homes[t] {
-		n := d.byName[home]
-		if n == nil || n.index < 0 {
-			continue
-		}
-		all++
-		if d.down[n] || n != asks && (d.cut[pairPlace(asks, n)] || d.cut[zonePlace(asks, n)]) {
-			down++
-		}
-	}
-	return all, down
-}
-
 // all finds what fails for all.
 func (s *sharing) all() {
 	var servers, dead []Thing
@@ -190,7 +185,8 @@ func (s *sharing) all() {
 	switch {
 	case service:
 		s.tell(Service, Subject{Scope: Cluster}, report.ServiceAddress, nil)
-	case s.everywhere[report.DNS], len(dead) > 1 && len(dead) == len(servers):
+	case s.everywhere[report.DNS] && len(dead) == len(servers), len(dead) > 1 && len(dead) == len(servers):
+		s.nameless = s.now
 		s.everywhere[report.DNSServer] = s.everywhere[report.DNSServer] || len(dead) == len(servers)
 		kind := report.DNS
 		if !s.everywhere[kind] {
@@ -198,7 +194,8 @@ func (s *sharing) all() {
 		}
 		s.tell(DNS, Subject{Scope: Cluster}, kind, nil)
 	}
-	if !s.everywhere[report.DNS] && len(dead) < max(2, len(servers)) {
+	mayAll := slices.ContainsFunc(servers, func(t Thing) bool { return s.counts[t].waits() })
+	if !s.everywhere[report.DNS] && len(dead) < max(2, len(servers)) && !mayAll && s.nameless.Before(s.recently()) {
 		for _, t := range dead {
 			s.tellThing(DNSServer, t)
 		}
@@ -227,6 +224,7 @@ func (s *sharing) failsForAll(t Thing) bool {
 
 // count counts the nodes for which each thing fails, is well, and may fail soon.
 func (s *sharing) count() {
+	clear(s.totals)
 	for t, nodes := range s.things {
 		var c count
 		total := s.totals[t.Kind]
@@ -242,23 +240,26 @@ func (s *sharing) count() {
 				c.good++
 			}
 		}
-		s.counts[t], s.totals[t.Kind] = c, total
+		if s.counts[t], s.totals[t.Kind] = c, total; s.failsForAll(t) {
+			s.failed[t] = s.now
+		}
 	}
+	maps.DeleteFunc(s.failed, func(_ Thing, last time.Time) bool { return last.Before(s.recently()) })
 }
+
+// forAll says whether a thing fails for all, or did so a moment ago.
+func (s *sharing) forAll(t Thing) bool { return !s.failed[t].IsZero() }
 
 // node finds what fails at one node alone.
 func (s *sharing) node(n *node) {
-	if s.down[n] {
-		return
-	}
 	fails := func(kind report.SharedKind) bool { return !s.everywhere[kind] && s.failsAt(n, kind) }
 	subject := nodeSubject(n)
 	service := fails(report.ServiceAddress)
 	if service {
+		n.unserved = s.now
 		s.tell(Service, subject, report.ServiceAddress, n)
-		return
 	}
-	if s.everywhere[report.ServiceAddress] {
+	if s.everywhere[report.ServiceAddress] || !n.unserved.Before(s.recently()) || s.mayFailAt(n, report.ServiceAddress) {
 		return
 	}
 	if fails(report.NodePort) {
@@ -282,15 +283,27 @@ func (s *sharing) failsAt(n *node, kind report.SharedKind) bool {
 	some := false
 	for t, nodes := range s.things {
 		a := nodes[n]
-		if t.Kind != kind || a == nil || s.failsForAll(t) {
+		if t.Kind != kind || a == nil || s.forAll(t) {
 			continue
 		}
-		if !a.fails() || s.now.Sub(a.sum().since) < max(leastEvery, s.in.Every)+settlesAfter {
+		if s.counts[t].waits() || !a.fails() || s.now.Sub(a.sum().since) < max(leastEvery, s.in.Every)+settlesAfter {
 			return false
 		}
 		some = true
 	}
 	return some
+}
+
+// mayFailAt says whether things of a kind may soon be found to fail at a node.
+func (s *sharing) mayFailAt(n *node, kind report.SharedKind) bool {
+	for t, nodes := range s.things {
+		if a := nodes[n]; t.Kind == kind && a != nil && !s.forAll(t) {
+			if sum := a.sum(); sum.late+sum.failing > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // tell makes a finding of what agents meet with who ask things of a kind, those of one node

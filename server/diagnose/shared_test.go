@@ -190,3 +190,55 @@ func TestAnAnswerStaysWrongUntilAnotherComes(t *testing.T) {
 		}
 	}
 }
+
+// One of several DNS servers has a part of all lookups fail, and now and then some of an
+// agent in a row: that is no fault of its node.
+func TestADeadServerExplainsLookupsThatFail(t *testing.T) {
+	w := bare(t, 3, 3)
+	w.join()
+	w.asks()
+	w.run(3 * time.Minute)
+	w.share = func(a *witness, t Thing) string {
+		if t == dnsOne || t == dns && int(w.now.Unix()/7)%4 == a.index%4 {
+			return "no answer"
+		}
+		return ""
+	}
+	const want = "10.244.1.5:53: DNS server answers nobody since 10:43:01 (6 of 6 agents fail; no answer): look at that pod"
+	w.finds(20*time.Second, want)
+	for range 120 {
+		w.run(time.Second)
+		if got := w.sentences(); len(got) != 1 || got[0] != want {
+			t.Fatalf("found %q", got)
+		}
+	}
+}
+
+// What all miss some still do as it is over, and some have not found yet as it begins.
+func TestWhatAllMissIsNoNodesOwnFault(t *testing.T) {
+	w := bare(t, 3, 3)
+	w.join()
+	w.asks()
+	w.run(3 * time.Minute)
+	begins := w.now
+	w.share = func(a *witness, t Thing) string {
+		if t == kubeAPI && w.now.Sub(begins) >= time.Duration(nodeNumber(a.Node))*4*time.Second {
+			return "no answer"
+		}
+		return ""
+	}
+	const want = "all nodes: Kubernetes API server not reached since 10:43:04 (3 of 3 agents fail; no answer): look at the API server, and what balances its load"
+	w.finds(30*time.Second, want)
+	w.share = func(a *witness, t Thing) string {
+		if t == kubeAPI && a.Node == "node-2" {
+			return "no answer"
+		}
+		return ""
+	}
+	for range 20 {
+		w.run(time.Second)
+		if got := w.sentences(); len(got) > 1 || len(got) == 1 && got[0] != want {
+			t.Fatalf("found %q", got)
+		}
+	}
+}

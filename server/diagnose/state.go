@@ -28,6 +28,14 @@ type State struct {
 	// ever says of which classes a path ever worked, by family.
 	ever [2][classes]bool
 
+	// cut is when pairs of nodes and zones were found not to reach each other.
+	cut map[ends]*troubles
+	// failed is when things that all share were found to fail for all, and nameless when no
+	// name was answered anywhere.
+	failed   map[Thing]time.Time
+	nameless time.Time
+	// past are the picks of a moment ago.
+	past []past
 	// scratch is used again and again.
 	scratch scratch
 	// odd is in how many evaluations in a row something was unexplained.
@@ -65,6 +73,7 @@ type agent struct {
 	wrong map[Thing]bool
 	// starving says that it hardly ran between the last two tellings, since a time.
 	starving time.Time
+	still    time.Time // when it was found to stand still last
 
 	// deadTo is how many rows of others to it are dead, of an evaluation.
 	deadTo int
@@ -80,6 +89,10 @@ type node struct {
 	agents       []*agent
 	lossy        [2]lossy  // by direction, in and out
 	troubled     time.Time // when some of its rows were dead last
+	down         troubles
+	holes        onset // when sessions there began to have holes, and dials to fail to connect
+	dials        onset
+	unserved     time.Time // when its Services were found to fail last
 	flaked       time.Time // when it lost so much last that its rows seem dead
 	pairs        int       // sums of pairs that touch it
 }
@@ -87,7 +100,7 @@ type node struct {
 // New returns a State that knows nothing; now is the server's wall clock. What was counted
 // before then is not known to be of any time, and left out of sums.
 func New(now time.Time) *State {
-	return &State{began: now, byKey: map[fleet.Key]*agent{}, byID: map[uint64]*agent{}, byName: map[string]*node{}, sums: newSums(now)}
+	return &State{began: now, byKey: map[fleet.Key]*agent{}, byID: map[uint64]*agent{}, byName: map[string]*node{}, cut: map[ends]*troubles{}, failed: map[Thing]time.Time{}, sums: newSums(now)}
 }
 
 // Observe takes in what is known now. It should be called about once a second.
@@ -214,8 +227,16 @@ func (s *State) rows(a *agent, m *report.Mesh, old bool) {
 		}
 		r := &a.rows[i]
 		r.here = true
-		fresh, wasDead := i >= known, r.dead()
+		fresh, wasDead, hadHole, dialed := i >= known, r.dead(), r.hole != 0, r.dialRun == 0
 		b := r.update(&one, a.asOf, fresh)
+		if r.hole != 0 && !hadHole && r.target != nil {
+			a.node.holes.add(a.at, sizes)
+			r.target.node.holes.add(a.at, sizes)
+		}
+		if r.dialRun > 0 && dialed && r.dial == dialLost && r.target != nil {
+			a.node.dials.add(a.at, connects)
+			r.target.node.dials.add(a.at, connects)
+		}
 		s.count(a, r, b, wasDead && !r.flapping || fresh && (old || uint32(one.ID) <= highest))
 		a.highest = max(a.highest, uint32(one.ID))
 	}
@@ -382,13 +403,16 @@ func (s *State) count(a *agent, r *row, b batch, skip bool) {
 	if skip || !b.valid || r.target == nil || !a.counts(r) || s.young(a, r) {
 		return
 	}
+	if a.still.After(a.before) || r.target.still.After(a.before) {
+		return // an agent that stood still answers what waited, which nobody waits for any more
+	}
 	if n := r.target.node; !r.flapping && (a.node.troubled.After(a.before) || n.troubled.After(a.before)) {
 		return
 	}
 	if b.lostForward == 0 && b.lostBack == 0 && b.delivered == 0 {
 		return
 	}
-	s.sums.add(a.node, r.target.node, r.class, b)
+	s.sums.add(a.node, r.target.node, r.class, b, a.before)
 }
 
 // young says whether a session has counted little beside what it lost as it, or its target,

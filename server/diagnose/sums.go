@@ -20,6 +20,8 @@ const (
 	healedFor = 5 * time.Second
 	// minutes is how long the background is remembered.
 	minutes = 10
+	// remembered is for how long it is known that a pair was lossy.
+	remembered = 2 * time.Minute
 	// mostParts bounds the peers whose share of a component's losses is known.
 	mostParts = 24
 	// mostZones bounds the zones between pairs of which losses are summed.
@@ -99,13 +101,10 @@ type part struct {
 // lossy are the sums of a component in one direction, from the first loss on until they
 // are all back at nothing.
 type lossy struct {
-	sums    [layers][tests]float64
-	classes [between]samples
-	parts   []part
-	// active says that any of the sums is above nothing. since is when the first loss was
-	// told.
+	sums [layers][tests]float64
+	// seen is what each test is about, and active says that any of the sums is above nothing.
+	seen   [tests]seen
 	active bool
-	since  time.Time
 	// alarmed are the layers that are lossy, and well how much speaks against each since.
 	alarmed [layers]bool
 	well    [layers]float64
@@ -115,6 +114,17 @@ type lossy struct {
 	// explained these losses last; nil for nothing.
 	layer uint8
 	owed  *lossy
+	// told is when a finding told of it last.
+	told time.Time
+}
+
+// seen are the samples since the sums of a test were at nothing last, which is when what they
+// show began.
+type seen struct {
+	classes [between]samples
+	parts   []part
+	active  bool
+	since   time.Time // when the first loss was told
 }
 
 // add adds samples of a class, of a peer. It does nothing for deliveries while nothing is
@@ -123,21 +133,44 @@ func (l *lossy) add(c class, peer *node, s samples, steps *[tests]step, now time
 	if s.lost == 0 && !l.active {
 		return
 	}
-	if !l.active {
-		l.active, l.since = true, now
+	for t := range l.seen {
+		l.seen[t].add(c, peer, s, now)
 	}
-	l.classes[c] = l.classes[c].and(s)
-	l.part(peer, s)
-	active := false
 	for layer := range l.sums {
 		if has(layer, c) {
 			l.sum(layer, s, steps, now)
 		}
-		active = active || l.alarmed[layer] || l.sums[layer] != [tests]float64{}
 	}
-	if !active || l.layer > 0 && !l.alarmed[l.layer-1] {
-		*l = lossy{parts: l.parts[:0]} // nothing is left, or what was told is over
+	if over := l.layer > 0 && !l.alarmed[l.layer-1]; over {
+		l.reset()
+		return
 	}
+	l.active = l.anyAlarmed()
+	for t := range l.seen {
+		if !l.anyAlarmed() && !l.rises(t) {
+			l.seen[t] = seen{parts: l.seen[t].parts[:0]}
+		}
+		l.active = l.active || l.seen[t].active
+	}
+}
+
+// reset forgets all but that a finding told of it.
+func (l *lossy) reset() { *l = lossy{told: l.told} }
+
+// rises says whether any sum of a test is above nothing.
+func (l *lossy) rises(test int) bool {
+	return slices.ContainsFunc(l.sums[:], func(s [tests]float64) bool { return s[test] > 0 })
+}
+
+func (e *seen) add(c class, peer *node, s samples, now time.Time) {
+	if !e.active {
+		if s.lost == 0 {
+			return
+		}
+		e.active, e.since = true, now
+	}
+	e.classes[c] = e.classes[c].and(s)
+	e.part(peer, s)
 }
 
 // sum adds samples to the sums of a layer.
@@ -162,38 +195,38 @@ func (l *lossy) sum(layer int, s samples, steps *[tests]step, now time.Time) {
 }
 
 // part adds to what a peer has. Of too many, the one that lost the least goes.
-func (l *lossy) part(peer *node, s samples) {
-	for i := range l.parts {
-		if l.parts[i].peer == peer {
-			l.parts[i].samples = l.parts[i].and(s)
+func (e *seen) part(peer *node, s samples) {
+	for i := range e.parts {
+		if e.parts[i].peer == peer {
+			e.parts[i].samples = e.parts[i].and(s)
 			return
 		}
 	}
-	if len(l.parts) >= mostParts {
+	if len(e.parts) >= mostParts {
 		least := 0
-		for i := range l.parts {
-			if l.parts[i].lost < l.parts[least].lost {
+		for i := range e.parts {
+			if e.parts[i].lost < e.parts[least].lost {
 				least = i
 			}
 		}
-		l.parts = slices.Delete(l.parts, least, least+1)
+		e.parts = slices.Delete(e.parts, least, least+1)
 	}
-	l.parts = append(l.parts, part{peer, s})
+	e.parts = append(e.parts, part{peer, s})
 }
 
 // all are the samples of a layer.
-func (l *lossy) all(layer int) (s samples) {
+func (e *seen) all(layer int) (s samples) {
 	for c := range between {
 		if has(layer, c) {
-			s = s.and(l.classes[c])
+			s = s.and(e.classes[c])
 		}
 	}
 	return s
 }
 
 // of are those of a peer.
-func (l *lossy) of(peer *node) samples {
-	for _, p := range l.parts {
+func (e *seen) of(peer *node) samples {
+	for _, p := range e.parts {
 		if p.peer == peer {
 			return p.samples
 		}
@@ -202,8 +235,8 @@ func (l *lossy) of(peer *node) samples {
 }
 
 // worst is what the peer has that lost most.
-func (l *lossy) worst() (w samples) {
-	for _, p := range l.parts {
+func (e *seen) worst() (w samples) {
+	for _, p := range e.parts {
 		if p.lost > w.lost {
 			w = p.samples
 		}
@@ -280,21 +313,26 @@ func (s *sums) level() {
 
 // add adds a batch of a session from one node to another. What is lost of questions that
 // are dead is not among it before they are answered again.
-func (s *sums) add(from, to *node, c class, b batch) {
+// since is when what it counts began to be counted.
+func (s *sums) add(from, to *node, c class, b batch, since time.Time) {
 	if c >= between {
 		return
 	}
-	s.way(from, to, c, samples{float64(b.lostForward), float64(b.lostForward + b.cameThere)})
-	s.way(to, from, c, samples{float64(b.lostBack), float64(b.lostBack + b.delivered)})
+	s.way(from, to, c, samples{float64(b.lostForward), float64(b.lostForward + b.cameThere)}, since)
+	s.way(to, from, c, samples{float64(b.lostBack), float64(b.lostBack + b.delivered)}, since)
 }
 
 // way adds samples that went from one node to another.
-func (s *sums) way(from, to *node, c class, n samples) {
+func (s *sums) way(from, to *node, c class, n samples, since time.Time) {
 	if n.all == 0 {
 		return
 	}
 	steps := &s.steps[c]
 	out, in := &from.lossy[1], &to.lossy[0]
+	if n.lost > 0 && s.explains(from, to, since) {
+		s.known(from, to, c, n, steps)
+		return
+	}
 	if !out.anyAlarmed() && !in.anyAlarmed() && s.cluster.from.layer == 0 {
 		b := &s.background[((s.minute%minutes)+minutes)%minutes]
 		b.classes[c] = b.classes[c].and(n)
@@ -310,6 +348,26 @@ func (s *sums) way(from, to *node, c class, n samples) {
 	s.pair(from, to, c, n, steps)
 	s.zone(from, to, c, n, steps)
 	s.cluster.add(from, to, c, n, steps, s.now)
+}
+
+// explains says whether samples with losses are of a time in which a finding told of the loss
+// of one of the nodes, or of the pair: agents that are not alarmed tell of it much later.
+func (s *sums) explains(from, to *node, since time.Time) bool {
+	pair := s.pairs[pairOf{from, to}]
+	return from.lossy[1].told.After(since) || to.lossy[0].told.After(since) || pair != nil && pair.told.After(since)
+}
+
+// known adds samples to those of what is known to be lossy alone.
+func (s *sums) known(from, to *node, c class, n samples, steps *[tests]step) {
+	if out := &from.lossy[1]; out.anyAlarmed() {
+		out.add(c, to, n, steps, s.now)
+	}
+	if in := &to.lossy[0]; in.anyAlarmed() {
+		in.add(c, from, n, steps, s.now)
+	}
+	if l := s.pairs[pairOf{from, to}]; l != nil && l.anyAlarmed() {
+		l.add(c, to, n, steps, s.now)
+	}
 }
 
 // zone adds samples to those of a pair of zones, whose sums are there while they are above
@@ -335,7 +393,7 @@ func (z *zonal) add(from, to *node, c class, n samples, steps *[tests]step, now 
 	}
 	z.from.add(c, from, n, steps, now)
 	if z.to.add(c, to, n, steps, now); !z.from.active {
-		z.to = lossy{}
+		z.to.reset()
 	}
 }
 
@@ -363,7 +421,7 @@ func (s *sums) pair(from, to *node, c class, n samples, steps *[tests]step) {
 		from.pairs++
 		to.pairs++
 	}
-	if l.add(c, to, n, steps, s.now); !l.active {
+	if l.add(c, to, n, steps, s.now); !l.active && s.now.Sub(l.told) > remembered {
 		s.drop(key)
 	}
 }

@@ -53,6 +53,7 @@ func TestBlackHolesAreNamed(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t, 9, 3)
 			w.holed(row.size, row.lose)
+			w.run(15 * time.Second) // those that are well may be tried yet
 			w.finds(3*time.Second, row.want...)
 			w.run(time.Minute)
 			w.finds(time.Second, row.want...)
@@ -264,4 +265,53 @@ func TestWhatTheFindingSaysBesides(t *testing.T) {
 		}
 	}
 	w.finds(12*time.Second, "node-2: pod network down in both directions since 10:43:00 (16 of 16 pod paths fail, 16 of 16 host paths work; for some flows only): look at the CNI on node-2, or UDP 8472 between nodes")
+}
+
+// Sessions find a hole one after the other, each within ten seconds: those that have found
+// none yet don't make it that of a pair.
+func TestABlackHoleIsWaitedForUntilAllThatHaveItKnow(t *testing.T) {
+	w := newWorld(t, 9, 3)
+	found := 0
+	lose := outOf("node-2", anything)
+	for range 10 {
+		found += 16
+		n := 0
+		w.holed(1300, func(s *session) ways {
+			if lose(s) == 0 {
+				return 0
+			}
+			if n++; n > found {
+				return 0
+			}
+			return lose(s)
+		})
+		w.run(time.Second)
+		if got := w.sentences(); len(got) > 0 && got[0][:20] != "node-2: network swal" {
+			t.Fatalf("found %q", got)
+		}
+	}
+	w.finds(20*time.Second, "node-2: network swallows packets above 1300 bytes in the direction from it since 10:43:01 (16 of 16 host paths fail, 16 of 16 pod paths fail): look at the MTU of tunnels and interfaces there, and at ICMP that is blocked")
+}
+
+// Of a question that does not arrive as large as it should be, nobody knows how large an answer
+// would be that does.
+func TestAHoleOnTheWayThereTellsNothingOfTheWayBack(t *testing.T) {
+	w := newWorld(t, 3, 3)
+	w.holed(1300, func(s *session) ways {
+		if s.from.Node == "node-1" && s.to.Node == "node-2" {
+			return forward
+		}
+		return 0
+	})
+	w.dumb = func(a *witness) bool { return a.Node == "node-2" }
+	w.run(15 * time.Second)
+	w.finds(5*time.Second, "node-1 and node-2: network swallows packets above 1300 bytes from node-1 to node-2, or in both directions since 10:43:01 (1 of 1 host paths fail, 1 of 1 pod paths fail): look at the MTU of tunnels and interfaces there, and at ICMP that is blocked")
+}
+
+// What an agent tells is a new connection, too.
+func TestANodeWhoseConnectionsFailCanNotSayThatTheyDo(t *testing.T) {
+	w := newWorld(t, 9, 3)
+	w.fails = func(s *session) bool { return s.from.Node != s.to.Node && s.touches("node-2") }
+	w.dumb = func(a *witness) bool { return a.Node == "node-2" }
+	w.finds(20*time.Second, "node-2: new TCP connections fail, while what goes on is well, since 10:43:01 (8 of 8 host paths fail, 8 of 8 pod paths fail): look at connection tracking of node-2 (nf_conntrack_count)")
 }

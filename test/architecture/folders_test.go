@@ -39,7 +39,7 @@ func TestEachFolderUnderTestHasItsRow(t *testing.T) {
 // no test of that name.
 func TestEveryTestThatATargetNamesIsThere(t *testing.T) {
 	there := map[string]bool{}
-	for _, dir := range []string{"test/system", "test/etcdtest", "test/e2e", "test/cluster/kube", "server/store"} {
+	for _, dir := range []string{"test/system", "test/etcdtest", "test/e2e", "test/cluster/kube", "test/campaign", "server/store"} {
 		maps.Copy(there, testsOf(t, filepath.Join(root, dir)))
 	}
 	for _, file := range []string{"Makefile", "test/sweep/thorough"} {

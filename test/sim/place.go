@@ -217,6 +217,15 @@ func (w *World) Inject(f Fault) error {
 	return nil
 }
 
+// Heal has all faults end that have begun.
+func (w *World) Heal() {
+	for _, f := range w.faults {
+		if f.on(w.now) {
+			f.Until = w.now
+		}
+	}
+}
+
 // Truth are the faults that there are now.
 func (w *World) Truth() (now []Fault) {
 	for _, f := range w.faults {

@@ -11,6 +11,7 @@ import (
 	"github.com/netchecker/netchecker/agent/probe"
 	"github.com/netchecker/netchecker/agent/shared"
 	"github.com/netchecker/netchecker/pkg/assignment"
+	"github.com/netchecker/netchecker/pkg/report"
 )
 
 const (
@@ -58,8 +59,37 @@ func (w *World) tellShared() {
 	}
 }
 
+// Shared is something that all agents share, with the numbers of the nodes that it lies on.
+type Shared struct {
+	Kind   report.SharedKind
+	Target string
+	Nodes  []int
+}
+
+// Shared is all of it.
+func (w *World) Shared() (all []Shared) {
+	add := func(kind report.SharedKind, target string, nodes ...int) {
+		all = append(all, Shared{kind, target, nodes})
+	}
+	var names []int
+	for i, s := range w.servers {
+		names = append(names, s.spot.node.number)
+		add(report.DNSServer, w.services.dns[i].String(), s.spot.node.number)
+	}
+	add(report.DNS, serviceName, names...)
+	add(report.ServiceAddress, netip.AddrPortFrom(w.services.own, servicePort).String(), w.server.node.number)
+	add(report.NodePort, "", w.server.node.number)
+	add(report.KubeAPI, netip.AddrPortFrom(w.services.api, apiPort).String(), w.api.node.number)
+	return all
+}
+
+// Every is the longest time between two questions of an agent for the same of it; 0 while
+// nobody was told to ask.
+func (w *World) Every() time.Duration { return w.every }
+
 func (l *life) takeShared(s *assignment.Shared) {
 	l.agenda.Take(s, l.clock())
+	l.agent.w.every = time.Duration(max(s.DNSEvery, s.ServiceEvery, s.KubeAPIEvery)) * time.Millisecond
 	l.asks = 0
 }
 

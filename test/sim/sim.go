@@ -105,6 +105,7 @@ type World struct {
 	list    *fleet.List
 	listing []*agent // in the order of the list
 	shared  *assignment.Shared
+	every   time.Duration
 	relist  bool
 
 	faults  []*fault
