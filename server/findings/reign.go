@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/diagnose"
 	"github.com/netchecker/netchecker/server/evaluate"
 	"github.com/netchecker/netchecker/server/fleet"
@@ -194,11 +195,22 @@ func (r *Reign) diagnose(now time.Time, s Sight, lasting []diagnose.Held) []diag
 	if before == nil {
 		r.diagnosis = diagnose.New(now)
 	}
-	r.diagnosis.Observe(now, diagnose.Input{List: s.List, States: s.States, Tellings: r.tellings, Every: r.cfg.Every(), Homes: r.cfg.Homes(s.List)})
+	r.diagnosis.Observe(now, diagnose.Input{
+		List: s.List, States: s.States, Tellings: r.tellings, Every: r.cfg.Every(), Homes: r.cfg.Homes(s.List), Left: r.left,
+	})
 	if before == nil {
 		r.diagnosis.Resume(faults(lasting))
 	}
 	return r.diagnosis.Findings(now)
+}
+
+// left says of what agents ask whether it has left.
+func (r *Reign) left(of diagnose.Thing) bool {
+	if of.Kind != report.DNSServer {
+		return false
+	}
+	_, left := r.cfg.Left(of.Target)
+	return left
 }
 
 func faults(held []diagnose.Held) []diagnose.Finding {

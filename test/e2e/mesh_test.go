@@ -175,11 +175,15 @@ func (w world) showsIn(door netip.AddrPort, has symptom, want func(path) bool) {
 	}
 }
 
-// breaks injects a fault, sees that it shows where it should, heals it, and sees that
-// nothing is left of it.
-func (w world) breaks(door netip.AddrPort, has symptom, want func(path) bool, fault string, args ...string) {
+// breaks injects a fault, sees that it is named and shows where it should, heals it, and
+// sees that nothing is left of it.
+func (w world) breaks(door netip.AddrPort, has symptom, want func(path) bool, named naming, fault string, args ...string) {
 	w.Helper()
-	w.broken(func() { w.showsIn(door, has, want) }, fault, args...)
+	w.broken(func() {
+		w.named(door, named.within, named.as...)
+		w.showsIn(door, has, want)
+	}, fault, args...)
+	w.named(door, goneWithin)
 	w.showsIn(door, func(c cell) bool { return c.Dead > 0 || c.TCP.InARow > 0 || c.Size.Hole != "" }, func(path) bool { return false })
 }
 
@@ -258,7 +262,7 @@ func meshServerAway(w world) {
 func meshAPIServerDown(w world) {
 	begun := time.Now()
 	w.counted(func() {
-		w.sharesBreak(func(s share) bool { return s.Kind == "kube-api" }, noShare, "apiserver-down")
+		w.sharesBreak(func(s share) bool { return s.Kind == "kube-api" }, noShare, as(namedWithin+rarer, "kube-api"), "apiserver-down")
 		w.sleep(away() - time.Since(begun))
 	})
 	w.eventually(func() error { return w.nodesReady(begun) })
@@ -289,35 +293,41 @@ func (w world) tellings() map[string]telling {
 func crossesOverlay(p path) bool { return p.class == podToPod || p.class == hostToPod }
 
 func meshOverlayCut(w world, node string) {
-	w.breaks(w.door(), dead, func(p path) bool { return p.touches(node) && crossesOverlay(p) }, "overlay-cut", node)
+	w.breaks(w.door(), dead, func(p path) bool { return p.touches(node) && crossesOverlay(p) },
+		as(namedWithin, "pod-network "+node+" both"), "overlay-cut", node)
 }
 
 func meshOverlayPairCut(w world, node string) {
 	others := w.butFor(node)
-	w.breaks(w.door(), dead, func(p path) bool { return p.between(node, others[0]) && crossesOverlay(p) }, "overlay-pair-cut", node, others[0])
+	w.breaks(w.door(), dead, func(p path) bool { return p.between(node, others[0]) && crossesOverlay(p) },
+		as(namedWithin, "pod-network "+pairOf(node, others[0])+" both"), "overlay-pair-cut", node, others[0])
 }
 
 // meshUnderlayCut: nobody hears of a node that is cut from the server's own.
 func meshUnderlayCut(w world, node string) {
 	other := slices.DeleteFunc(w.others(), func(name string) bool { return name == node })[0]
-	w.breaks(w.door(), dead, func(p path) bool { return p.between(node, other) }, "underlay-cut", node, other)
+	w.breaks(w.door(), dead, func(p path) bool { return p.between(node, other) },
+		as(namedWithin, "underlay "+pairOf(node, other)+" both"), "underlay-cut", node, other)
 }
 
 func meshHostPodsCut(w world, node string) {
-	w.breaks(w.door(), dead, func(p path) bool { return p == path{ownNode, node, node} }, "host-pods-cut", node)
+	w.breaks(w.door(), dead, func(p path) bool { return p == path{ownNode, node, node} },
+		as(namedWithin, "own-pods "+node), "host-pods-cut", node)
 }
 
 func meshBlackHole(w world, node string) {
-	w.breaks(w.door(), hole, func(p path) bool { return p.touches(node) && crossesOverlay(p) }, "blackhole", node, "1300")
+	w.breaks(w.door(), hole, func(p path) bool { return p.touches(node) && crossesOverlay(p) },
+		as(holeWithin, "black-hole "+node+" both"), "blackhole", node, "1300")
 }
 
 // loses injects a fault that loses a share of what is on its way on some paths, and sees
-// that it is counted there, by its direction, and nowhere else.
-func (w world) loses(forward, back func(path) bool, fault string, args ...string) {
+// that it is named, and counted there, by its direction, and nowhere else.
+func (w world) loses(forward, back func(path) bool, named naming, fault string, args ...string) {
 	w.Helper()
 	door := w.door()
 	before := w.measured(door)
 	w.broken(func() {
+		w.named(door, named.within, named.as...)
 		eventually.Within(w, 2*time.Minute, func() error { // by chance a path loses little
 			for key, c := range w.measured(door) {
 				was := before[key]
@@ -334,6 +344,7 @@ func (w world) loses(forward, back func(path) bool, fault string, args ...string
 			return nil
 		})
 	}, fault, args...)
+	w.named(door, goneWithin)
 	w.showsIn(door, func(c cell) bool { return c.Dead > 0 || c.TCP.InARow > 0 || c.Open > 2 }, func(path) bool { return false })
 }
 
@@ -352,25 +363,27 @@ func (w world) measured(door netip.AddrPort) map[string]cell {
 // meshOverlayLoss: on the way to the node alone.
 func meshOverlayLoss(w world, node string) {
 	w.loses(func(p path) bool { return p.to == node && p.touches(node) && crossesOverlay(p) && p.from != node },
-		func(p path) bool { return p.from == node && crossesOverlay(p) && p.to != node }, "overlay-loss", node, "40", "in")
+		func(p path) bool { return p.from == node && crossesOverlay(p) && p.to != node },
+		as(namedWithin, "loss "+node+" in"), "overlay-loss", node, "40", "in")
 }
 
 // meshLoss: both ways, of all that leaves the node or comes to it.
 func meshLoss(w world, node string) {
 	crosses := func(p path) bool { return p.touches(node) && p.class != ownNode }
-	w.loses(crosses, crosses, "loss", node, "40")
+	w.loses(crosses, crosses, as(namedWithin, "loss "+node+" both"), "loss", node, "40")
 }
 
 // meshSlow: what passes the node's cable takes 0.3 s longer, each way.
 func meshSlow(w world, node string) {
 	w.breaks(w.door(), func(c cell) bool { return c.RoundTrip.Longest >= 500 }, func(p path) bool { return p.touches(node) && p.class != ownNode },
-		"delay", node, "300")
+		as(namedWithin), "delay", node, "300")
 }
 
 // meshLinkDown: all that the others ask there is lost, and what the node sees nobody can
 // hear before it is over.
 func meshLinkDown(w world, node string) {
-	w.breaks(w.door(), dead, func(p path) bool { return p.to == node && p.from != node }, "link-down", node)
+	w.breaks(w.door(), dead, func(p path) bool { return p.to == node && p.from != node },
+		as(namedWithin, "node-unreachable "+node+" both"), "link-down", node)
 }
 
 // meshKubeletDead: its pods go on.
@@ -383,6 +396,7 @@ func meshKubeletDead(w world, node string) {
 				w.Errorf("a path is worse: %v", c)
 			}
 		}
+		w.named(w.door(), 0)
 	}, "kubelet-dead", node)
 }
 
@@ -401,6 +415,7 @@ func meshBurning(w world, node string) {
 			}
 			return nil
 		})
+		w.named(door, 0)
 	}, "cores-burning", node)
 	w.sleep(2 * interval)
 	for pod, was := range starved {
@@ -424,6 +439,7 @@ func meshRolledOut(w world) {
 	w.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
 	w.kubectl("uncordon", node)
 	w.meshed(patience)
+	w.named(w.door(), 0)
 	if after := w.lost(); after > before {
 		w.Errorf("%v datagrams were lost", after-before)
 	}
@@ -473,6 +489,7 @@ func (w world) starved(door netip.AddrPort, node string) map[string]float64 {
 func meshOneWay(w world, node string) {
 	door := w.door()
 	w.broken(func() {
+		w.named(door, namedWithin, "pod-network "+node+" in")
 		eventually.Within(w, time.Minute, func() error {
 			var answer struct {
 				Heard []struct {
@@ -504,6 +521,7 @@ func meshOneWay(w world, node string) {
 			return nil
 		})
 	}, "overlay-cut", node, "in")
+	w.named(door, goneWithin)
 	w.showsIn(door, dead, func(path) bool { return false })
 }
 
@@ -567,36 +585,42 @@ func (w world) sharesShow(door netip.AddrPort, want, may func(share) bool) {
 
 func noShare(share) bool { return false }
 
-// sharesBreak injects a fault of what all share, sees that it shows where it should and
-// that all paths between nodes are well, and heals it.
-func (w world) sharesBreak(want, may func(share) bool, fault string, args ...string) {
+// sharesBreak injects a fault of what all share, sees that it is named, that it shows where
+// it should, and that all paths between nodes are well, and heals it.
+func (w world) sharesBreak(want, may func(share) bool, named naming, fault string, args ...string) {
 	w.Helper()
 	door := w.door()
 	w.sharesShow(door, noShare, noShare)
 	w.broken(func() {
+		w.named(door, named.within, named.as...)
 		w.sharesShow(door, want, may)
 		w.showsIn(door, dead, func(path) bool { return false })
 	}, fault, args...)
+	w.named(door, goneWithin)
 	w.sharesShow(door, noShare, may)
 }
 
 func meshNodePortBroken(w world, node string) {
 	door := w.doorOf(w.butFor(node)[0])
 	w.broken(func() {
+		w.named(door, namedWithin+rarer, "node-port "+node)
 		w.sharesShow(door, func(s share) bool { return s.From == node && s.Kind == "node-port" }, noShare)
 	}, "nodeport-broken", node)
+	w.named(door, goneWithin)
 	w.sharesShow(door, noShare, noShare)
 }
 
 // meshKubeProxyDead: what is behind Services' addresses is dead, and what is asked
 // straight is well.
 func meshKubeProxyDead(w world, node string) {
-	w.sharesBreak(func(s share) bool { return s.From == node && s.Kind != "dns-server" }, noShare, "kubeproxy-dead", node)
+	w.sharesBreak(func(s share) bool { return s.From == node && s.Kind != "dns-server" }, noShare,
+		as(namedWithin+rarer, "service "+node), "kubeproxy-dead", node)
 }
 
 func meshDNSCut(w world, node string) {
 	w.sharesBreak(func(s share) bool { return s.From == node && strings.HasPrefix(s.Kind, "dns") },
-		func(s share) bool { return s.From == node && s.Kind == "service-name" }, "dns-cut", node)
+		func(s share) bool { return s.From == node && s.Kind == "service-name" },
+		as(namedWithin+rarer, "dns "+node), "dns-cut", node)
 }
 
 // meshDNSPodCut: names are found or not, by which server the Service leads to.
@@ -604,7 +628,8 @@ func meshDNSPodCut(w world) {
 	first := w.kubectl("get", "pods", "--namespace=kube-system", "--selector=k8s-app=kube-dns", "--sort-by=.metadata.name",
 		"--output", "jsonpath={.items[0].status.podIP}")
 	w.sharesBreak(func(s share) bool { return s.Kind == "dns-server" && strings.HasPrefix(s.Target, first+":") },
-		func(s share) bool { return s.Kind == "dns" || s.Kind == "service-name" }, "dns-pod-cut")
+		func(s share) bool { return s.Kind == "dns" || s.Kind == "service-name" },
+		as(namedWithin+rarer, "dns-server "+first+":53"), "dns-pod-cut")
 }
 
 // meshDNSWrong: the servers are made anew for that, so that agents ask old ones until they
@@ -613,6 +638,7 @@ func meshDNSWrong(w world) {
 	door := w.door()
 	may := func(s share) bool { return s.Kind == "dns-server" || s.Kind == "service-name" }
 	w.broken(func() {
+		w.named(door, namedWithin+rarer, "wrong-dns")
 		w.sharesShow(door, func(s share) bool { return s.Kind == "dns" }, may)
 		all, err := w.shares(door)
 		w.must(err)
@@ -622,9 +648,10 @@ func meshDNSWrong(w world) {
 			}
 		}
 	}, "dns-wrong")
+	w.named(door, goneWithin)
 	w.sharesShow(door, noShare, may)
 }
 
 func meshAPIServerCut(w world, node string) {
-	w.sharesBreak(func(s share) bool { return s.From == node && s.Kind == "kube-api" }, noShare, "apiserver-cut", node)
+	w.sharesBreak(func(s share) bool { return s.From == node && s.Kind == "kube-api" }, noShare, as(namedWithin+rarer, "kube-api "+node), "apiserver-cut", node)
 }

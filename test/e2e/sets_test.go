@@ -13,10 +13,11 @@ import (
 	"github.com/netchecker/netchecker/test/certtest"
 )
 
-// externalEtcd installs with the values of the example.
+// externalEtcd installs with the values of the example. Agents report less often than in
+// other tests, so that who has to send a report again while servers change is not outdated.
 func externalEtcd(w world) {
 	w.startEtcd()
-	w.install(append([]string{"--values", "examples/external-etcd-tls/values.yaml"}, quick...)...)
+	w.install(append([]string{"--values", "examples/external-etcd-tls/values.yaml", "--set", "agent.reportInterval=10"}, quick...)...)
 	w.rolledOut()
 	for _, server := range w.servers() {
 		w.eventually(func() error {
