@@ -17,7 +17,7 @@ const (
 	hears = 7 * time.Second
 	// sizes is how long after the first hole was told all sessions that have one know it: each
 	// tries large packets every 10 s.
-	sizes = 11 * time.Second
+	sizes = 10 * time.Second
 	// connects is how long after the first connection that failed was told all sessions whose
 	// connections fail know it: each tries one every 5 s.
 	connects = 6 * time.Second
