@@ -62,7 +62,11 @@ func (d *diagnosis) fade(e *evaluation) {
 		}
 		rest := p.pick
 		rest.direction = NoDirection // which may be known less of, by now
-		if e.takeSince(&rest, p.seen); e.symptom != holes {
+		since := p.seen
+		if e.symptom == holes { // which sessions find later than they are there
+			since = since.Add(sizes)
+		}
+		if e.takeSince(&rest, since); e.symptom != holes {
 			d.note(e, &rest)
 		}
 		if d.blinds(&p.pick, p.ends[0]) { // others tell late what they saw meanwhile, all of which may be over
