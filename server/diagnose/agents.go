@@ -15,7 +15,7 @@ func (d *diagnosis) agentsThemselves() {
 	}
 	for _, a := range d.agents {
 		s := stands[a]
-		if s == nil || s.still < min(leastStill, len(d.nodes)-1) {
+		if s == nil || s.still < min(leastStill, len(d.nodes)-1) || s.other*9 > s.still {
 			continue
 		}
 		a.still = d.now
@@ -30,28 +30,38 @@ func (d *diagnosis) agentsThemselves() {
 // could not run, which was told already.
 func (a *agent) stood(now time.Time) bool { return now.Sub(a.still) < sameWithin }
 
+// stoodSince says whether it stood still since a time, or so little before that what it
+// answered late is not told yet.
+func (a *agent) stoodSince(t time.Time) bool {
+	return !a.still.IsZero() && a.still.Add(2*firstDiscarded).After(t)
+}
+
 // leastStill are as many rows as show that an agent stands still.
 const leastStill = 2
 
 // stand is what shows that an agent stands still.
 type stand struct {
-	still int
-	since time.Time
+	still, other int // rows that do, and that look otherwise
+	since        time.Time
 }
 
 func (d *diagnosis) standing(a *agent, stands map[*agent]*stand) {
 	for i := range a.rows {
 		r := &a.rows[i]
-		if r.told != still || !a.counts(r) {
+		if r.told == unknown || !a.counts(r) {
 			continue
 		}
 		s := stands[r.target]
 		if s == nil {
-			s = &stand{since: a.died(r)}
+			s = &stand{}
 			stands[r.target] = s
 		}
+		if r.told != still {
+			s.other++
+			continue
+		}
 		s.still++
-		if died := a.died(r); died.Before(s.since) {
+		if died := a.died(r); s.since.IsZero() || died.Before(s.since) {
 			s.since = died
 		}
 	}

@@ -70,8 +70,11 @@ func (c *cell) add(s sight, w ways, n int32) {
 	}
 }
 
-// possible says whether a direction may be at fault.
-func (c cell) possible() bool { return c.bad+c.either > 0 && c.good*9 <= c.bad+c.either }
+// possible says whether a direction may be at fault, of a component of which so many rows are
+// bad, in whatever direction: a few that are good by chance don't show that it is not.
+func (c cell) possible(rows int32) bool {
+	return c.bad+c.either > 0 && c.good*9 <= max(c.bad+c.either, rows)
+}
 
 // silent says that nothing is known of a direction.
 func (c cell) silent() bool { return c == cell{} }
@@ -94,7 +97,8 @@ func (t *tally) direction(cs []class) (Direction, bool) {
 			w[d].bad, w[d].either, w[d].good = w[d].bad+o.bad, w[d].either+o.either, w[d].good+o.good
 		}
 	}
-	isIn, isOut := w[in].possible(), w[out].possible()
+	rows := t.sum(cs).bad
+	isIn, isOut := w[in].possible(rows), w[out].possible(rows)
 	switch {
 	case isIn && isOut && w[in].bad > 0 && w[out].bad > 0:
 		return Both, true

@@ -20,6 +20,7 @@
 //	answered, told before, no update since, though its node     good
 //	  spoke and its agent is reached
 //	answered, told before                                       unknown
+//	dead, told more than 35 s ago: it may be over               unknown
 //	in its first 5 s; of a pod that left, starts, is planned,   unknown
 //	  or was restarted since
 //
@@ -38,6 +39,10 @@
 //
 // Nothing is told while more may fail soon: a pair, while one of its nodes may; a layer, while
 // one below it may. All of a fault shows within a few seconds, but not at once.
+//
+// What heals does so row by row, and those that are left would look like smaller faults: so
+// for a while after a place was picked last, what it explained stays explained, unless it was
+// well in between. Silence is good news of nobody whose messages take the way that fails.
 //
 // # The table
 //

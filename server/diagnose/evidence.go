@@ -16,8 +16,8 @@ const (
 	// hears is how long the one that is probed takes to say what it hears of a session.
 	hears = 7 * time.Second
 	// sizes is how long after the first hole was told all sessions that have one know it: each
-	// tries large packets every 10 s.
-	sizes = 11 * time.Second
+	// tries large packets every 10 s, and takes a few more to be sure.
+	sizes = 14 * time.Second
 	// connects is how long after the first connection that failed was told all sessions whose
 	// connections fail know it: each tries one every 5 s.
 	connects = 6 * time.Second

@@ -62,10 +62,14 @@ func (d *diagnosis) fade(e *evaluation) {
 		}
 		rest := p.pick
 		rest.direction = NoDirection // which may be known less of, by now
-		if e.takeSince(&rest, p.seen); e.symptom != holes {
+		since := p.seen
+		if e.symptom == holes { // which sessions find later than they are there
+			since = since.Add(sizes)
+		}
+		if e.takeSince(&rest, since); e.symptom != holes {
 			d.note(e, &rest)
 		}
-		if d.blinded(p) { // others tell late what they saw meanwhile, all of which may be over
+		if d.blinds(&p.pick, p.ends[0]) { // others tell late what they saw meanwhile, all of which may be over
 			rest.place = place{scope: Cluster}
 			e.takeSince(&rest, p.seen)
 		}
@@ -84,13 +88,13 @@ func (e *evaluation) takeWide(p *pick) {
 	}
 }
 
-// blinded says whether what was picked is that a node with a server was cut off.
-func (d *diagnosis) blinded(p *past) bool {
-	if p.pick.layer.kind != Underlay || p.pick.place.scope != Node {
+// blinds says whether a pick is that a node is cut off which has the only server.
+func (d *diagnosis) blinds(p *pick, at *node) bool {
+	if p.layer.kind != Underlay || p.place.scope != Node {
 		return false
 	}
 	for t, homes := range d.in.Homes {
-		if t.Kind == report.ServiceAddress && slices.Contains(homes, p.ends[0].name) {
+		if t.Kind == report.ServiceAddress && len(homes) == 1 && homes[0] == at.name {
 			return true
 		}
 	}

@@ -230,15 +230,20 @@ func (d *diagnosis) holds(s *suspect) bool {
 		return false
 	case s.place.scope == Pair:
 		from, to := s.nodes[0], s.nodes[1]
-		if back := from.lossy[in].anyAlarmed() || to.lossy[out].anyAlarmed(); back && d.now.Sub(s.seen(0).since) < settles {
+		like := d.stepLike(s.class(), s.test, s.rest)
+		if back := from.lossy[in].may(s, to, like) || to.lossy[out].may(s, from, like); back && d.now.Sub(s.seen(0).since) < settles {
 			return false // one of the nodes loses in the other direction, so perhaps in both
 		}
-		like := d.stepLike(s.class(), s.test, s.rest)
 		return s.rest.lost >= leastLost && (alone || !from.lossy[out].seen[s.test].spreads(to, s.layer, like) && !to.lossy[in].seen[s.test].spreads(from, s.layer, like))
 	case s.place.scope == Node:
 		return alone || s.seen(0).spread(s.rest, step)
 	}
-	return alone || s.withoutWorst().by(step) >= others
+	return alone || s.withoutWorst().by(step) >= others && (s.place.scope != Cluster || s.everywhere())
+}
+
+// may says whether a node is lossy in a direction, and not on the way to or from a peer alone.
+func (l *lossy) may(s *suspect, peer *node, step step) bool {
+	return l.anyAlarmed() && l.seen[s.test].spreads(peer, s.layer, step)
 }
 
 // spread says whether these samples show a loss without those of the peer that lost most.
@@ -287,6 +292,17 @@ func (s *suspect) withoutWorst() samples {
 		}
 	}
 	return s.rest.minus(worst)
+}
+
+// everywhere says whether what is lost between all nodes is so of what leaves most of them.
+func (s *suspect) everywhere() bool {
+	lossy, parts := 0, s.seen(0).parts
+	for _, p := range parts {
+		if p.rate() >= s.rest.rate()/3 {
+			lossy++
+		}
+	}
+	return lossy*5 >= len(parts)*4
 }
 
 // class is one of the layer's.
@@ -416,7 +432,7 @@ func (d *diagnosis) tellLosses(chosen []*suspect) {
 func (n *node) flaky(now time.Time) bool {
 	for dir := range n.lossy {
 		l := &n.lossy[dir]
-		if layer := slices.Index(l.alarmed[:], true); layer >= 0 && l.flaky(layer, now) {
+		if layer := slices.Index(l.alarmed[:], true); layer >= 0 && l.flaky(layer, now) || layer < 0 && l.loses() {
 			n.flaked = now
 		}
 	}

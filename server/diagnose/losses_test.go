@@ -261,3 +261,30 @@ func TestASmallLossIsNotToldBeforeTheBackgroundIsKnown(t *testing.T) {
 		}
 	}
 }
+
+// Where half of the packets is lost each way, paths look dead now and then, which does not keep
+// what they lose else from being counted.
+func TestHalfOfThePacketsLostIsALossOfTheNode(t *testing.T) {
+	for _, nodes := range []int{5, 9} {
+		w := newWorld(t, nodes, 3)
+		w.lose = rated(0.5, 0, func(s *session) ways {
+			if s.from.Node != s.to.Node && s.touches("node-2") {
+				return forward | back
+			}
+			return 0
+		})
+		told := false
+		for s := range 90 {
+			w.run(time.Second)
+			for _, f := range w.state.Findings(w.now) {
+				told = told || s < 15 && f.Kind == Loss && f.Direction == Both
+				if f.Kind != Loss || f.Subject != (Subject{Node, [2]string{"node-2"}}) {
+					t.Fatalf("%d nodes, after %d s: %s", nodes, s, f.Sentence())
+				}
+			}
+		}
+		if !told {
+			t.Errorf("%d nodes: it was not found within 15 s", nodes)
+		}
+	}
+}

@@ -15,7 +15,7 @@ const (
 	deadRun = 3
 	// shakyRun are as many where one of several backends is down: by chance alone, some agents
 	// meet with that one a few times in a row.
-	shakyRun = 10
+	shakyRun = 20
 	// settlesAfter is how long after one agent found that something fails all others know,
 	// besides the time between two of their questions.
 	settlesAfter = 3 * time.Second
@@ -267,7 +267,7 @@ func (s *sharing) node(n *node) {
 	}
 	switch {
 	case s.everywhere[report.DNS] || s.everywhere[report.DNSServer]:
-	case fails(report.DNS):
+	case fails(report.DNS) && (fails(report.DNSServer) || !s.mayFailAt(n, report.DNSServer)):
 		s.tell(DNS, subject, report.DNS, n)
 	case fails(report.DNSServer):
 		s.tell(DNS, subject, report.DNSServer, n)

@@ -403,10 +403,10 @@ func (s *State) count(a *agent, r *row, b batch, skip bool) {
 	if skip || !b.valid || r.target == nil || !a.counts(r) || s.young(a, r) {
 		return
 	}
-	if a.still.After(a.before) || r.target.still.After(a.before) {
+	if a.stoodSince(a.before) || r.target.stoodSince(a.before) {
 		return // an agent that stood still answers what waited, which nobody waits for any more
 	}
-	if n := r.target.node; !r.flapping && (a.node.troubled.After(a.before) || n.troubled.After(a.before)) {
+	if !r.flapping && s.wasDead(a.node, r.target.node, r.class, a.before) {
 		return
 	}
 	if b.lostForward == 0 && b.lostBack == 0 && b.delivered == 0 {

@@ -57,6 +57,11 @@ func (d *diagnosis) note(e *evaluation, p *pick) {
 	switch p.place.scope {
 	case Node:
 		note(&nodes[p.place.a].down)
+		if d.blinds(p, nodes[p.place.a]) { // of the others nothing is heard
+			for _, n := range nodes {
+				note(&n.down)
+			}
+		}
 	case Cluster:
 		for _, n := range nodes {
 			note(&n.down)
@@ -96,6 +101,17 @@ func (d *diagnosis) isCut(from, to *node, layer int) bool {
 func (d *diagnosis) isDead(t *troubles, layer int) bool {
 	for c := range between {
 		if has(layer, c) && (layer != linkSum || c == hostHost || c == podPod) && t != nil && t.dead.since(c, d.now) {
+			return true
+		}
+	}
+	return false
+}
+
+// wasDead says whether a finding told, since a time, that the paths of a class between two nodes
+// were dead: what is told to be lost of them is no loss of another kind.
+func (s *State) wasDead(from, to *node, c class, since time.Time) bool {
+	for _, t := range []*troubles{&from.down, &to.down, s.cut[endsOf(from, to)], s.cut[ends{zones: zonesApart(from, to)}]} {
+		if t != nil && t.dead[c].After(since) {
 			return true
 		}
 	}
