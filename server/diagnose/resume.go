@@ -43,10 +43,11 @@ func (s *State) resumeLoss(f *Finding) {
 	sums := s.lossyOf(f)
 	shares := float64(len(sums) * len(classes))
 	for _, l := range sums {
-		*l = lossy{active: true, since: f.Since, layer: uint8(layer) + 1}
+		*l = lossy{active: true, layer: uint8(layer) + 1, told: f.Since}
+		l.seen[test].active, l.seen[test].since = true, f.Since
 		l.alarmed[layer], l.test[layer], l.sums[layer][test] = true, uint8(test), alarm
 		for _, c := range classes {
-			l.classes[c] = samples{float64(f.For[0].Bad) / shares, float64(f.For[0].All) / shares}
+			l.seen[test].classes[c] = samples{float64(f.For[0].Bad) / shares, float64(f.For[0].All) / shares}
 		}
 	}
 }
