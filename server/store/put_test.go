@@ -113,7 +113,7 @@ func TestPutsOfOneKeyAreCommittedInTheOrderOfTheirCalls(t *testing.T) {
 			revisions[i] = revision
 		})
 		<-began
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // until it has called
 	}
 	etcd.Resume()
 	all.Wait()
