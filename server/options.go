@@ -66,7 +66,7 @@ var groups = []cli.Group{
 	{Title: "Judging", Flags: []string{"report-ttl", "starting-grace", "ping-timeout", "check-interval", "findings-fail"}},
 	{Title: "Whom to expect", Flags: []string{"kubeconfig", "agents-file"}},
 	{Title: "Backends whose availability agents sample", Flags: []string{"backends-file", "backend-rate-limit", "allow-loopback"}},
-	{Title: "Kubernetes Events of disruption", Flags: []string{"namespace", "service-name"}},
+	{Title: "Kubernetes Events of disruption and findings", Flags: []string{"namespace", "service-name"}},
 	{Title: "What agents are told of this server", Flags: []string{"pod-ip", "node-ip"}},
 	{Title: "etcd", Flags: []string{"etcd-endpoints", "etcd-tree", "etcd-ca", "etcd-cert", "etcd-key", "etcd-insecure-skip-verify", "etcd-compact"}},
 	{Title: "The server's own etcd (without -etcd-endpoints)", Flags: []string{"data-dir", "embedded-etcd-quota"}},

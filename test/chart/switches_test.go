@@ -31,9 +31,9 @@ var switches = []struct {
 	{"no agents on the pod network", []string{"agent.podNetwork.enabled=false"}, nil, []string{pods}},
 	{"no agents on the host network", []string{"agent.hostNetwork.enabled=false"}, nil, []string{hostnet}},
 	{"no PodDisruptionBudget", []string{"server.podDisruptionBudget.enabled=false"}, nil, []string{"PodDisruptionBudget/netchecker-server"}},
-	{"no RBAC", []string{"rbac.create=false"}, nil, []string{"ClusterRole/netchecker-server", "ClusterRoleBinding/netchecker-server", "Role/netchecker-server", "RoleBinding/netchecker-server"}},
+	{"no RBAC", []string{"rbac.create=false"}, nil, []string{"ClusterRole/netchecker-server", "ClusterRoleBinding/netchecker-server", "Role/netchecker-server", "RoleBinding/netchecker-server", "Role/netchecker-server-nodes", "RoleBinding/netchecker-server-nodes"}},
 	{"no Events", []string{"rbac.events=false"}, []expectation{{server, container + "args.16", `"-namespace="`},
-		{"Role/netchecker-server", "rules", `[{"apiGroups":[""],"resourceNames":["netchecker-service"],"resources":["services"],"verbs":["get"]}]`}}, nil},
+		{"Role/netchecker-server", "rules", `[{"apiGroups":[""],"resourceNames":["netchecker-service"],"resources":["services"],"verbs":["get"]}]`}}, []string{"Role/netchecker-server-nodes", "RoleBinding/netchecker-server-nodes"}},
 	{"no Service", []string{"rbac.service=false"}, []expectation{{"Role/netchecker-server", "rules", `[{"apiGroups":[""],"resources":["events"],"verbs":["create"]}]`}}, nil},
 	{"no rights in its namespace", []string{"rbac.events=false", "rbac.service=false"}, nil, []string{"Role/netchecker-server", "RoleBinding/netchecker-server"}},
 	{"Events", nil, []expectation{
