@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -55,8 +56,8 @@ func checkServer(flag, value string) error {
 	return nil
 }
 
-// ask asks until all is well, and then writes the answer to w. When that does not
-// come in time, the error has the last answer.
+// ask asks until all is well, and then writes the answer to w, and a line for each finding
+// that it has. When that does not come in time, the error has the last answer so.
 func (q question) ask(ctx context.Context, w io.Writer) error {
 	// Inside a cluster nothing is behind a proxy.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: answerWithin}
@@ -93,8 +94,18 @@ func (q question) once(ctx context.Context, client *http.Client) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("reading the answer of %s: %w", q.url, err)
 	}
+	text := withSentences(strings.TrimSpace(string(body)))
 	if answer.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s answers %s: %s", q.url, answer.Status, strings.TrimSpace(string(body)))
+		return "", fmt.Errorf("%s answers %s: %s", q.url, answer.Status, text)
 	}
-	return string(body), nil
+	return text, nil
+}
+
+// withSentences is an answer, and on lines of their own the findings that it tells.
+func withSentences(body string) string {
+	var told struct{ Findings []string }
+	if err := json.Unmarshal([]byte(body), &told); err != nil {
+		return body // it is no JSON where nothing can be known
+	}
+	return strings.Join(append([]string{body}, told.Findings...), "\n")
 }

@@ -60,6 +60,20 @@ func TestCheckThatIsNotWellInTimeIsAnErrorWithTheLastAnswer(t *testing.T) {
 	}
 }
 
+func TestCheckTellsFindingsInLinesOfTheirOwn(t *testing.T) {
+	const broken = `"Absent":null,"Outdated":null,"Findings":["n2: \"dead\"","n1: lossy","and 3 more"]}`
+	const lines = "\nn2: \"dead\"\nn1: lossy\nand 3 more"
+	var out bytes.Buffer
+	if err := questionTo(answering(t, says(200, `{"Message":"All",`+broken)), 0).ask(t.Context(), &out); err != nil || out.String() != `{"Message":"All",`+broken+lines+"\n" {
+		t.Errorf("%v, %s", err, &out)
+	}
+	s := answering(t, says(400, `{"Message":"fails",`+broken))
+	want := "not well within 0s: " + s.URL + `/api/v1/connectivity_check?starting=ok answers 400 Bad Request: {"Message":"fails",` + broken + lines
+	if err := questionTo(s, 0).ask(t.Context(), nil); err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+}
+
 func TestCheckOfAServerThatIsNotThereIsAnError(t *testing.T) {
 	s := answering(t)
 	s.Close()

@@ -122,12 +122,12 @@ func sight(snap *judge.Snapshot) findings.Sight {
 	return findings.Sight{List: snap.List, States: snap.States, Records: snap.Records}
 }
 
-// announcing tells of disruption in Events.
+// announcing tells of disruption, and of what is found broken, in Events.
 func (s *server) announcing() leader.Duty {
 	announcer := events.NewAnnouncer(events.Config{
-		Kept: s.events, Intervals: s.lately, Refusals: s.refusals, Sender: s.recipient, Now: time.Now,
+		Kept: s.events, Intervals: s.lately, Refusals: s.refusals, Findings: s.findings.All, Sender: s.recipient, Now: time.Now,
 	})
-	return leader.Duty{Name: "Telling of disruption in Events", Every: events.Every, Do: announcer.Turn}
+	return leader.Duty{Name: "Telling of disruption and findings in Events", Every: events.Every, Do: announcer.Turn}
 }
 
 // lately are the intervals that Events may still be about.

@@ -26,6 +26,7 @@ type Options struct {
 	StartingGrace  int
 	PingTimeout    int
 	CheckInterval  int
+	FindingsFail   bool
 	DrainTimeout   int
 
 	Kubeconfig    string
@@ -62,16 +63,19 @@ type Options struct {
 // groups are the flags as -help tells them.
 var groups = []cli.Group{
 	{Title: "Serving", Flags: []string{"endpoint", "max-body-bytes", "max-connections", "drain-timeout"}},
-	{Title: "Judging", Flags: []string{"report-ttl", "starting-grace", "ping-timeout", "check-interval"}},
+	{Title: "Judging", Flags: []string{"report-ttl", "starting-grace", "ping-timeout", "check-interval", "findings-fail"}},
 	{Title: "Whom to expect", Flags: []string{"kubeconfig", "agents-file"}},
 	{Title: "Backends whose availability agents sample", Flags: []string{"backends-file", "backend-rate-limit", "allow-loopback"}},
-	{Title: "Kubernetes Events of disruption", Flags: []string{"namespace", "service-name"}},
+	{Title: "Kubernetes Events of disruption and findings", Flags: []string{"namespace", "service-name"}},
 	{Title: "What agents are told of this server", Flags: []string{"pod-ip", "node-ip"}},
 	{Title: "etcd", Flags: []string{"etcd-endpoints", "etcd-tree", "etcd-ca", "etcd-cert", "etcd-key", "etcd-insecure-skip-verify", "etcd-compact"}},
 	{Title: "The server's own etcd (without -etcd-endpoints)", Flags: []string{"data-dir", "embedded-etcd-quota"}},
 	{Title: "Asking a server that runs, instead of being one", Flags: []string{"check", "check-within", "synthetic-tests", "from", "to", "junit"}},
 	{Title: "Of the original server", Flags: []string{"kubeproxyinit"}},
 }
+
+// findingsFail is whether critical findings fail the check where nobody says.
+const findingsFail = false
 
 // AddFlags makes fs set o, which gets the defaults.
 func (o *Options) AddFlags(fs *flag.FlagSet) {
@@ -84,6 +88,7 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 	fs.IntVar(&o.StartingGrace, "starting-grace", 120, "the `seconds` an agent may take to report for the first time")
 	fs.IntVar(&o.PingTimeout, "ping-timeout", 5, "the `seconds` etcd may be silent before nothing can be known")
 	fs.IntVar(&o.CheckInterval, "check-interval", 10, "the `seconds` between two looks at the agent pods, where they can't be watched")
+	fs.BoolVar(&o.FindingsFail, "findings-fail", findingsFail, "have the check answer 400 while a finding is critical, as while a node can't be reached; ?findings=ok asks without")
 
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "the kubeconfig `file` of the cluster; empty for the cluster that the server runs in")
 	fs.StringVar(&o.AgentsFile, "agents-file", "", "a YAML `file` that lists the expected agents, instead of a cluster; it is watched for changes")

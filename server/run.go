@@ -238,11 +238,14 @@ func (s *server) storeConfig(endpoints []string, own bool) store.Config {
 // wire builds the parts that need the store.
 func (s *server) wire() {
 	s.judge = judge.New(judge.Config{
-		Store:      records{s.store, s.reports},
-		Pods:       podsView{s.source},
-		BlindAfter: seconds(s.opts.PingTimeout),
-		Grace:      seconds(s.opts.StartingGrace),
-		Now:        time.Now,
+		Store:        records{s.store, s.reports},
+		Pods:         podsView{s.source},
+		Paths:        s.paths,
+		Findings:     s.findings,
+		FindingsFail: s.opts.FindingsFail,
+		BlindAfter:   seconds(s.opts.PingTimeout),
+		Grace:        seconds(s.opts.StartingGrace),
+		Now:          time.Now,
 	})
 	s.elector = leader.New(leader.Config{Client: s.store.Client(), Prefix: s.store.LeaderPrefix(), Identity: identity()})
 	s.metrics.Watch(metrics.Config{

@@ -93,7 +93,7 @@ func newServer(cfg Config) *server {
 
 const indexText = `netchecker: is the network between the nodes all right?
 
-  GET  /api/v1/connectivity_check    the verdict: 200 all well, 400 not well, 503 cannot know
+  GET  /api/v1/connectivity_check    the verdict: 200 all well, 400 not well, 503 cannot know; ?starting=ok&findings=ok
   GET  /api/v1/agents/               the newest report of each agent
   GET  /api/v1/agents/{pod}          that of one agent
   POST /api/v1/agents/{pod}          take a report in

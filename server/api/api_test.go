@@ -30,18 +30,19 @@ var errAway = errors.New("etcd is away")
 // cluster is a made-up store and list, with the real intake and judge between it
 // and the API.
 type cluster struct {
-	mu       sync.Mutex
-	records  map[fleet.Key]*fleet.Record
-	list     *fleet.List
-	asOf     time.Time
-	err      error
-	requests []string
-	history  *intervals.History
-	paths    *paths.Paths
-	findings *findings.Kept
-	left     map[string]time.Time // name servers, and when they were there last
-	declared []intervals.Declared
-	refused  []Refusal
+	mu           sync.Mutex
+	records      map[fleet.Key]*fleet.Record
+	list         *fleet.List
+	asOf         time.Time
+	err          error
+	requests     []string
+	history      *intervals.History
+	paths        *paths.Paths
+	findings     *findings.Kept
+	findingsFail bool
+	left         map[string]time.Time // name servers, and when they were there last
+	declared     []intervals.Declared
+	refused      []Refusal
 }
 
 func newCluster(keys ...fleet.Key) *cluster {
@@ -119,7 +120,7 @@ func (c *cluster) Request(route string, code int, _ time.Duration) {
 type fresh struct{ *cluster }
 
 func (f fresh) Snapshot() *judge.Snapshot {
-	return judge.New(judge.Config{Store: f.cluster, Pods: f.cluster, BlindAfter: 5 * time.Second, Grace: time.Minute, Now: time.Now}).Snapshot()
+	return judge.New(judge.Config{Store: f.cluster, Pods: f.cluster, Paths: f.paths, Findings: f.findings, FindingsFail: f.findingsFail, BlindAfter: 5 * time.Second, Grace: time.Minute, Now: time.Now}).Snapshot()
 }
 
 const maxBody = 64 << 10

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"mime"
 	"net/http"
 	"slices"
@@ -145,7 +144,7 @@ func (s *server) standsStill(snap *judge.Snapshot) string {
 	if snap.Verdict(true) == evaluate.CannotKnow {
 		return whyUnknown(snap)
 	}
-	if s.Paths.Meshing(snap.List, snap.Records).Agents == 0 {
+	if !snap.Meshes {
 		return nobodyMeshes
 	}
 	return s.Findings.State().Still
@@ -155,14 +154,10 @@ func (s *server) standsStill(snap *judge.Snapshot) string {
 func textOf(found []findings.Finding, a *foundAnswer) string {
 	var lines []string
 	for i := range found {
-		line := found[i].Sentence
-		if f := &found[i]; !f.Lasts() {
-			line += fmt.Sprintf("; over since %s: %s", f.Ended.UTC().Format(time.TimeOnly), f.Why)
-		}
-		lines = append(lines, line)
+		lines = append(lines, found[i].Line())
 	}
 	if a.LeftOut > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more", a.LeftOut))
+		lines = append(lines, andMore(a.LeftOut))
 	}
 	if a.Continue != "" {
 		lines = append(lines, "there are more, with &continue="+a.Continue)
@@ -176,10 +171,11 @@ func textOf(found []findings.Finding, a *foundAnswer) string {
 	return strings.Join(lines, "\n")
 }
 
-// prefersText says whether who asks wants plain text rather than JSON.
+// prefersText says whether who asks wants plain text rather than JSON. Clients that take
+// either as gladly, as browsers' libraries do, parse JSON.
 func prefersText(r *http.Request) bool {
 	text, other := 0.0, 0.0
-	for _, part := range strings.Split(strings.Join(r.Header.Values("Accept"), ","), ",") {
+	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
 		media, parameters, err := mime.ParseMediaType(part)
 		if err != nil {
 			continue
@@ -195,5 +191,5 @@ func prefersText(r *http.Request) bool {
 			other = max(other, q)
 		}
 	}
-	return text > 0 && text >= other
+	return text > other
 }

@@ -193,12 +193,56 @@ func TestPlainTextIsForThoseWhoPreferIt(t *testing.T) {
 	url := broken(t).serve(t)
 	for accept, text := range map[string]bool{
 		"": false, "*/*": false, "application/json": false, "text/html, */*": false, "text/html": false, ";;": false,
-		"text/plain": true, "text/plain; charset=utf-8": true, "text/plain, */*;q=0.1": true, "application/json, text/plain": true,
-		"text/plain;q=0.1, application/json": false, "text/plain;q=0": false,
+		"text/plain": true, "text/plain; charset=utf-8": true, "text/plain, */*;q=0.1": true, "text/plain, application/json;q=0.9": true,
+		"application/json, text/plain": false, "text/plain;q=0.1, application/json": false, "text/plain;q=0": false,
+		"application/json, text/plain, */*": false, // of axios, whose callers read keys
 	} {
-		a := ask(t, "GET", url+"/api/v1/findings", "", "Accept", accept)
-		if got := !strings.HasPrefix(a.body, "{"); got != text || a.status != 200 || a.header.Get("Vary") != "Accept" {
-			t.Errorf("%q: text %t, want %t", accept, got, text)
+		for path, status := range map[string]int{"/api/v1/findings": 200, "/api/v1/connectivity_check": 400} {
+			a := ask(t, "GET", url+path, "", "Accept", accept)
+			if got := !strings.HasPrefix(a.body, "{"); got != text || got != strings.HasPrefix(a.header.Get("Content-Type"), "text/plain") || a.status != status {
+				t.Errorf("%q: %s is %d, text %t, %s, want %d, %t", accept, path, a.status, got, a.header.Get("Content-Type"), status, text)
+			}
 		}
+	}
+}
+
+func TestTheCheckTellsFindingsWhereAgentsMesh(t *testing.T) {
+	c := broken(t)
+	for i := range c.list.Agents {
+		c.probed(c.list.Agents[i].Name, report.Mesh{}, report.Session{ID: 1, Peer: c.meshID("pod-001"), Sent: 60})
+	}
+	url := c.serve(t)
+	const well, told = `{"Message":"All 6 pods successfully reported back to the server","Absent":null,"Outdated":null`, `,"Findings":["` + overlaySays + `","` + lossySays + `"]}`
+	const fails = `{"Message":"Connectivity check fails. Reason: 1 critical finding; look up the payload","Absent":null,"Outdated":null`
+	for _, row := range []struct {
+		fail   bool
+		query  []string
+		status int
+		want   string
+	}{
+		{false, nil, 200, well + told},
+		{false, []string{"findings", "ok"}, 200, well + told},
+		{true, nil, 400, fails + told},
+		{true, []string{"starting", "ok"}, 400, fails + told},
+		{true, []string{"findings", "ok"}, 200, well + told},
+		{true, []string{"findings", "ok", "starting", "ok"}, 200, well + told},
+	} {
+		c.findingsFail = row.fail
+		if a := get(t, url, "/api/v1/connectivity_check", row.query...); a.status != row.status || a.body != row.want {
+			t.Errorf("-findings-fail=%t, %q: %d\n%s\nwant %d\n%s", row.fail, row.query, a.status, a.body, row.status, row.want)
+		}
+	}
+	// The leader's standing still changes nothing.
+	c.looks(`{"still":"the server that looks has only begun to"}`)
+	if a := ask(t, "GET", url+"/api/v1/connectivity_check", "", "Accept", "text/plain"); a.status != 400 ||
+		a.body != "Connectivity check fails. Reason: 1 critical finding; look up the payload\n"+overlaySays+"\n"+lossySays+"\n" {
+		t.Errorf("as text: %d\n%s", a.status, a.body)
+	}
+	// Agents are made anew, as such that do not mesh.
+	for _, rec := range c.records {
+		rec.Mesh = nil
+	}
+	if a := get(t, url, "/api/v1/connectivity_check"); a.status != 200 || a.body != well+"}" {
+		t.Errorf("where no agent meshes: %d %s", a.status, a.body)
 	}
 }

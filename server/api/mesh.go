@@ -17,8 +17,6 @@ type Paths interface {
 	// Table is made of the newest records of a list's agents; the error is a
 	// *paths.TooLargeError.
 	Table(list *fleet.List, records []*fleet.Record, q paths.Query) (paths.Table, error)
-	// Meshing counts the agents that tell of paths.
-	Meshing(list *fleet.List, records []*fleet.Record) paths.Meshing
 }
 
 const (

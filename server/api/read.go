@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,34 +14,49 @@ import (
 )
 
 // check answers the one question. ?starting=ok leaves agents that are still
-// starting out of it.
+// starting out of it, and ?findings=ok what is found broken.
 func (s *server) check(w http.ResponseWriter, r *http.Request) {
-	startingOK := false
-	if q := r.URL.RawQuery; q != "" {
-		switch v := r.URL.Query().Get("starting"); v {
-		case "ok":
-			startingOK = true
-		case "":
-		default:
-			plain(w, http.StatusBadRequest, "starting: is "+strconv.Quote(v)+"; it should be ok, or be left out")
-			return
-		}
+	lenient, err := leniencyOf(r)
+	if err != nil {
+		plain(w, http.StatusBadRequest, err.Error())
+		return
 	}
-	to := s.answers.to(s.Snapshots.Snapshot())
-	a := to.strict
-	if startingOK {
-		a = to.lenient
-	}
+	a := s.answers.to(s.Snapshots.Snapshot()).to(lenient)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	if a.status == http.StatusServiceUnavailable {
+	switch {
+	case a.status == http.StatusServiceUnavailable:
 		plain(w, a.status, string(a.body))
+		return
+	case prefersText(r):
+		plain(w, a.status, string(a.text()))
 		return
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body)
+}
+
+// leniencyOf is what a request wants left out of the check.
+func leniencyOf(r *http.Request) (l leniency, err error) {
+	if r.URL.RawQuery == "" {
+		return l, nil
+	}
+	query := r.URL.Query()
+	for _, p := range []struct {
+		name string
+		ok   *bool
+	}{{"starting", &l.starting}, {"findings", &l.findings}} {
+		switch v := query.Get(p.name); v {
+		case "ok":
+			*p.ok = true
+		case "":
+		default:
+			return l, fmt.Errorf("%s: is %q; it should be ok, or be left out", p.name, v)
+		}
+	}
+	return l, nil
 }
 
 // toAgents sends who forgot the slash to the list.

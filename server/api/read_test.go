@@ -143,6 +143,12 @@ func TestConnectivityCheckAnswersAsTheContractSays(t *testing.T) {
 	if a := ask(t, "GET", url+"/api/v1/connectivity_check?starting=maybe", ""); a.status != 400 || a.body != "starting: is \"maybe\"; it should be ok, or be left out\n" {
 		t.Errorf("a wrong parameter: %d %s", a.status, a.body)
 	}
+	if a := ask(t, "GET", url+"/api/v1/connectivity_check?starting=ok&findings=", ""); a.status != 503 {
+		t.Errorf("an empty parameter: %d %s", a.status, a.body)
+	}
+	if a := ask(t, "GET", url+"/api/v1/connectivity_check?findings=no", ""); a.status != 400 || a.body != "findings: is \"no\"; it should be ok, or be left out\n" {
+		t.Errorf("another: %d %s", a.status, a.body)
+	}
 }
 
 func TestNothingIsShownBeforeAnythingWasRead(t *testing.T) {

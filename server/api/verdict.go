@@ -1,8 +1,10 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +18,9 @@ import (
 const (
 	allWellHead = "All "
 	allWellTail = " pods successfully reported back to the server"
-	notWell     = "Connectivity check fails. Reason: there are absent or outdated pods; look up the payload"
+	failsHead   = "Connectivity check fails. Reason: "
+	failsTail   = "; look up the payload"
+	notWell     = failsHead + "there are absent or outdated pods" + failsTail
 	// unknownHead begins each answer with status 503.
 	unknownHead = "Error occurred while checking the agents. Details: "
 )
@@ -30,10 +34,33 @@ type answer struct {
 	body []byte
 }
 
-// answers are those to one Snapshot; lenient is that with ?starting=ok.
+// mostSentences is how many findings an answer of the check tells.
+const mostSentences = 20
+
+// leniency is what somebody who asks the check wants left out of it: agents that are still
+// starting, and findings.
+type leniency struct{ starting, findings bool }
+
+// answers are those to one Snapshot.
 type answers struct {
-	of              *judge.Snapshot
-	strict, lenient answer
+	of *judge.Snapshot
+	// matters says what leaving it out makes another answer of; worded has the answers that
+	// differ.
+	matters leniency
+	worded  map[leniency]checked
+}
+
+// to is the answer to who asks so.
+func (a *answers) to(l leniency) checked {
+	return a.worded[leniency{l.starting || !a.matters.starting, l.findings || !a.matters.findings}]
+}
+
+// checked is an answer of the check.
+type checked struct {
+	answer
+	// text says the same in lines, but for status 503, whose body does. It is made for the
+	// first who wants it.
+	text func() []byte
 }
 
 // answerer words each Snapshot once, for the first who asks, so that the others
@@ -69,18 +96,42 @@ func word(s *judge.Snapshot, staleAfter time.Duration) *answers {
 		outdated: names(evaluate.Outdated),
 		starting: names(evaluate.Starting),
 		planned:  names(evaluate.Planned),
+		findings: sentences(s),
 	}
 	if s.ListAge > staleAfter {
 		p.listAge = s.ListAge
 	}
-	a := &answers{of: s, lenient: p.answer(s, true)}
-	a.strict = a.lenient
-	if len(p.starting) > 0 {
+	lenient := leniency{true, true}
+	a := &answers{
+		of: s, matters: leniency{len(p.starting) > 0, s.Check(true, false) != s.Check(true, true)},
+		worded: map[leniency]checked{lenient: p.answer(s, lenient)},
+	}
+	if a.matters.findings {
+		l := leniency{starting: true}
+		a.worded[l] = p.answer(s, l)
+	}
+	if a.matters.starting {
 		p.absent = names(evaluate.Absent, evaluate.Starting)
-		a.strict = p.answer(s, false)
+		strict := p.answer(s, leniency{}) // it fails by them, whatever is found
+		a.worded[leniency{}], a.worded[leniency{findings: true}] = strict, strict
 	}
 	return a
 }
+
+// sentences are those of the findings, the most severe first, and how many more there are.
+func sentences(s *judge.Snapshot) []string {
+	told := min(len(s.Findings), mostSentences)
+	lines := make([]string, 0, told+1)
+	for i := range told {
+		lines = append(lines, s.Findings[i].Sentence)
+	}
+	if more := len(s.Findings) - told + s.LeftOut; more > 0 {
+		lines = append(lines, andMore(more))
+	}
+	return lines
+}
+
+func andMore(n int) string { return fmt.Sprintf("and %d more", n) }
 
 // named lists the agents that are in one of the states, in order, as people know
 // them.
@@ -103,21 +154,38 @@ func named(s *judge.Snapshot, states []evaluate.State) []string {
 	return names
 }
 
-// payload is whom an answer names.
+// payload is whom, and what, an answer names.
 type payload struct {
 	absent, outdated, starting, planned []string
 	listAge                             time.Duration
+	findings                            []string
 }
 
-func (p *payload) answer(s *judge.Snapshot, startingOK bool) answer {
-	switch s.Verdict(startingOK) {
+func (p *payload) answer(s *judge.Snapshot, l leniency) checked {
+	switch s.Check(l.starting, l.findings) {
 	case evaluate.OK:
-		message := allWellHead + strconv.Itoa(s.Summary.Of[evaluate.Reporting]) + allWellTail
-		return answer{http.StatusOK, p.json(message)}
+		return p.saying(http.StatusOK, allWellHead+strconv.Itoa(s.Summary.Of[evaluate.Reporting])+allWellTail)
 	case evaluate.Failing:
-		return answer{http.StatusBadRequest, p.json(notWell)}
+		return p.saying(http.StatusBadRequest, p.reason(s, l))
 	}
-	return answer{http.StatusServiceUnavailable, []byte(unknownHead + whyUnknown(s))}
+	return checked{answer: answer{http.StatusServiceUnavailable, []byte(unknownHead + whyUnknown(s))}}
+}
+
+// reason is why the check fails. Agents that do come first, in the words that scripts know.
+func (p *payload) reason(s *judge.Snapshot, l leniency) string {
+	critical := s.Critical()
+	switch {
+	case s.Verdict(l.starting) == evaluate.Failing:
+		return notWell
+	case critical == 1:
+		return failsHead + "1 critical finding" + failsTail
+	}
+	return fmt.Sprintf("%s%d critical findings%s", failsHead, critical, failsTail)
+}
+
+func (p *payload) saying(status int, message string) checked {
+	of := *p
+	return checked{answer{status, p.json(message)}, sync.OnceValue(func() []byte { return of.text(message) })}
 }
 
 // json writes the three keys of the original, with an explicit null for nobody,
@@ -137,7 +205,27 @@ func (p *payload) json(message string) []byte {
 		b = append(b, `,"PodListAgeSeconds":`...)
 		b = strconv.AppendInt(b, int64(p.listAge/time.Second), 10)
 	}
+	if len(p.findings) > 0 {
+		b = appendNames(append(b, `,"Findings":`...), p.findings)
+	}
 	return append(b, '}')
+}
+
+// text has the message, whom it is about, and a line for each finding.
+func (p *payload) text(message string) []byte {
+	lines := []string{message}
+	for _, who := range []struct {
+		are   string
+		names []string
+	}{{"Absent", p.absent}, {"Outdated", p.outdated}, {"Starting", p.starting}, {"Planned", p.planned}} {
+		if len(who.names) > 0 {
+			lines = append(lines, who.are+": "+strings.Join(who.names, ", "))
+		}
+	}
+	if p.listAge > 0 {
+		lines = append(lines, "The list of agent pods is "+seconds(p.listAge)+" old")
+	}
+	return []byte(strings.Join(append(lines, p.findings...), "\n"))
 }
 
 func appendNames(b []byte, names []string) []byte {

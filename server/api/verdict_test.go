@@ -3,12 +3,15 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/netchecker/netchecker/server/diagnose"
 	"github.com/netchecker/netchecker/server/evaluate"
+	"github.com/netchecker/netchecker/server/findings"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/judge"
 )
@@ -71,12 +74,89 @@ func TestTheCheckAnswersInTheContractsWords(t *testing.T) {
 		if row.lenient == "" {
 			row.lenient = row.strict
 		}
-		a := word(row.s, 30*time.Second)
-		if a.strict.String() != row.strict {
-			t.Errorf("%s: answered %v\n    want %s", row.name, a.strict, row.strict)
+		for _, s := range []*judge.Snapshot{row.s, meshes(*row.s)} {
+			a := word(s, 30*time.Second)
+			for l, want := range map[leniency]string{{}: row.strict, {findings: true}: row.strict, {starting: true}: row.lenient, {true, true}: row.lenient} {
+				if got := a.to(l).String(); got != want {
+					t.Errorf("%s, %+v, agents mesh: %t: answered %s\n    want %s", row.name, l, s.Meshes, got, want)
+				}
+			}
 		}
-		if a.lenient.String() != row.lenient {
-			t.Errorf("%s, starting=ok: answered %v\n    want %s", row.name, a.lenient, row.lenient)
+	}
+}
+
+// meshes is the same where agents mesh, and critical findings would fail the check.
+func meshes(s judge.Snapshot, found ...findings.Finding) *judge.Snapshot {
+	s.Meshes, s.FindingsFail, s.Findings = true, true, found
+	return &s
+}
+
+// says is a finding in a few words.
+func says(severity diagnose.Severity, sentence string) findings.Finding {
+	return findings.Finding{Held: diagnose.Held{Finding: diagnose.Finding{Severity: severity}}, Sentence: sentence}
+}
+
+func TestTheCheckTellsWhatIsBrokenAndFailsByWhatIsCriticalWhereItShould(t *testing.T) {
+	const starting, outdated = evaluate.Starting, evaluate.Outdated
+	const nobody, alone = `"Absent":null,"Outdated":null`, `400 {"Message":"Connectivity check fails. Reason: %s; look up the payload",%s}`
+	dead, hole, lossy, starved := says(diagnose.Critical, `n2: dead "now"`), says(diagnose.Critical, "n3: hole"), says(diagnose.Warning, "n1: lossy"), says(diagnose.Info, "n4: starved")
+	unless := func(s *judge.Snapshot) *judge.Snapshot { s.FindingsFail = false; return s }
+	well, young, silent := *snapshotOf(told{name: "a"}), *snapshotOf(told{name: "a"}, told{name: "b", state: starting}), *snapshotOf(told{name: "a"}, told{name: "b", state: outdated})
+	crowded := meshes(well, slices.Repeat([]findings.Finding{lossy}, 25)...)
+	crowded.LeftOut = 3
+	for _, row := range []struct {
+		name string
+		s    *judge.Snapshot
+		// As it is asked without parameters, and with findings=ok; young agents may start.
+		want, lenient string
+	}{
+		{"two are critical", meshes(well, dead, hole, lossy, starved),
+			fmt.Sprintf(alone, "2 critical findings", nobody+`,"Findings":["n2: dead \"now\"","n3: hole","n1: lossy","n4: starved"]`),
+			fmt.Sprintf(wellOf, 1, nobody+`,"Findings":["n2: dead \"now\"","n3: hole","n1: lossy","n4: starved"]`)},
+		{"one is critical", meshes(well, hole), fmt.Sprintf(alone, "1 critical finding", nobody+`,"Findings":["n3: hole"]`), fmt.Sprintf(wellOf, 1, nobody+`,"Findings":["n3: hole"]`)},
+		{"critical ones fail nothing", unless(meshes(well, hole)), fmt.Sprintf(wellOf, 1, nobody+`,"Findings":["n3: hole"]`), ""},
+		{"none is critical", meshes(well, lossy), fmt.Sprintf(wellOf, 1, nobody+`,"Findings":["n1: lossy"]`), ""},
+		{"an agent fails it as well", meshes(silent, hole), fmt.Sprintf(failsOf, `"Absent":null,"Outdated":["b"],"Findings":["n3: hole"]`), ""},
+		{"an agent is starting", meshes(young, hole),
+			fmt.Sprintf(alone, "1 critical finding", nobody+`,"Starting":["b"],"Findings":["n3: hole"]`), fmt.Sprintf(wellOf, 1, nobody+`,"Starting":["b"],"Findings":["n3: hole"]`)},
+		{"there are many", crowded, fmt.Sprintf(wellOf, 1, nobody+`,"Findings":[`+strings.Repeat(`"n1: lossy",`, mostSentences)+`"and 8 more"]`), ""},
+	} {
+		if row.lenient == "" {
+			row.lenient = row.want
+		}
+		a := word(row.s, time.Minute)
+		for l, want := range map[leniency]string{{starting: true}: row.want, {starting: true, findings: true}: row.lenient} {
+			if got := a.to(l).String(); got != want {
+				t.Errorf("%s, %+v: answered %s\n    want %s", row.name, l, got, want)
+			}
+		}
+	}
+	// Without starting=ok agents that start fail it first.
+	want := fmt.Sprintf(failsOf, `"Absent":["b"],"Outdated":null,"Starting":["b"],"Findings":["n3: hole"]`)
+	for _, l := range []leniency{{}, {findings: true}} {
+		if got := word(meshes(young, hole), time.Minute).to(l).String(); got != want {
+			t.Errorf("%+v, and an agent is starting: answered %s\n    want %s", l, got, want)
+		}
+	}
+}
+
+func TestTheCheckIsTextForPeople(t *testing.T) {
+	all := snapshotOf(told{name: "a", state: evaluate.Absent}, told{name: "b", state: evaluate.Outdated}, told{name: "c", state: evaluate.Outdated},
+		told{name: "d", state: evaluate.Planned}, told{name: "e", state: evaluate.Starting}, told{name: "f"})
+	all.ListAge = 90 * time.Second
+	for _, row := range []struct {
+		s    *judge.Snapshot
+		l    leniency
+		want string
+	}{
+		{snapshotOf(told{name: "a"}), leniency{}, "All 1 pods successfully reported back to the server"},
+		{meshes(*snapshotOf(told{name: "a"}), says(diagnose.Critical, "n3: hole"), says(diagnose.Info, "n4: starved")), leniency{},
+			"Connectivity check fails. Reason: 1 critical finding; look up the payload\nn3: hole\nn4: starved"},
+		{all, leniency{}, notWell + "\nAbsent: a, e\nOutdated: b, c\nStarting: e\nPlanned: d\nThe list of agent pods is 1m30s old"},
+		{all, leniency{starting: true}, notWell + "\nAbsent: a\nOutdated: b, c\nStarting: e\nPlanned: d\nThe list of agent pods is 1m30s old"},
+	} {
+		if got := string(word(row.s, time.Minute).to(row.l).text()); got != row.want {
+			t.Errorf("told is\n%s\nwant\n%s", got, row.want)
 		}
 	}
 }
@@ -102,10 +182,14 @@ func TestCannotKnowIsNeitherJSONNorHealth(t *testing.T) {
 		{"some were heard before an outage, others never", snapshotOf(told{"a", reporting, "heard, but read"}, told{"b", reporting, "heard"}),
 			"no agent was heard since the server began to listen, and it is too early to blame any"},
 	} {
-		a := word(row.s, time.Minute)
 		want := "503 Error occurred while checking the agents. Details: " + row.want
-		if a.strict.String() != want || a.lenient.String() != want || json.Valid(a.strict.body) {
-			t.Errorf("%s: answered %v, with starting=ok %v\n    want %s", row.name, a.strict, a.lenient, want)
+		for _, s := range []*judge.Snapshot{row.s, meshes(*row.s, says(diagnose.Critical, "n3: hole"))} {
+			a := word(s, time.Minute)
+			for _, l := range []leniency{{}, {starting: true}, {findings: true}, {true, true}} {
+				if got := a.to(l); got.String() != want || json.Valid(got.body) {
+					t.Errorf("%s, %+v: answered %v\n    want %s", row.name, l, got, want)
+				}
+			}
 		}
 	}
 }
@@ -129,10 +213,10 @@ func TestASnapshotIsWordedOnceHoweverManyAsk(t *testing.T) {
 			}
 		}
 	}
-	if allocs := testing.AllocsPerRun(100, func() { a.to(second) }); allocs != 0 {
+	if allocs := testing.AllocsPerRun(100, func() { a.to(second).to(leniency{}) }); allocs != 0 {
 		t.Errorf("asking again takes %v allocations", allocs)
 	}
-	if got := a.to(first).strict.String(); !strings.Contains(got, "All 1 pods") {
+	if got := a.to(first).to(leniency{}).String(); !strings.Contains(got, "All 1 pods") {
 		t.Errorf("who comes with the Snapshot before gets %s", got)
 	}
 }

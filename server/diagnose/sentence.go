@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // clockOf is how times are written in sentences: on the server's wall clock, in UTC.
 const clockOf = time.TimeOnly
 
 // Sentence says it all to people: what is wrong where since when, what shows it, and what
-// to look at.
+// to look at. It is a line of printable characters.
 func (f *Finding) Sentence() string {
 	var b strings.Builder
 	b.WriteString(f.where())
@@ -29,7 +30,15 @@ func (f *Finding) Sentence() string {
 	if advice := f.advice(); advice != "" {
 		b.WriteString(": " + advice)
 	}
-	return b.String()
+	return strings.Map(printable, b.String())
+}
+
+// printable keeps a sentence one line, whatever agents told of targets and messages.
+func printable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return ' '
 }
 
 // shares are the kinds that are about what all agents share.

@@ -10,6 +10,7 @@ import (
 	"github.com/golang/glog"
 
 	"github.com/netchecker/netchecker/server/backends"
+	"github.com/netchecker/netchecker/server/findings"
 	"github.com/netchecker/netchecker/server/intervals"
 	"github.com/netchecker/netchecker/server/store"
 )
@@ -44,9 +45,10 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 type Config struct {
 	Kept *Kept
 	// Intervals are those that touch the last Horizon, and Refusals the backends that are
-	// not sampled.
+	// not sampled. Findings are all that are kept.
 	Intervals func() []intervals.Interval
 	Refusals  func() []backends.Refusal
+	Findings  func() []*findings.Finding
 	Sender    Sender
 	Now       func() time.Time
 }
@@ -79,41 +81,51 @@ func (a *Announcer) decide(ctx context.Context, fence store.Fence) error {
 	room := min(mostDecided, mostQueued-len(a.state.queue))
 	now := a.cfg.Now()
 	d := decide(a.cfg.Intervals(), a.state.memory, now, room)
-	refused, known, changed := decideRefused(a.cfg.Refusals(), a.state.refused, now, room-len(d.events))
-	events := append(d.events, refused...)
+	events := d.events
+	refused, known, refusedNow := decideRefused(a.cfg.Refusals(), a.state.refused, now, room-len(events))
+	events = append(events, refused...)
+	found, told, foundNow := decideFindings(a.cfg.Findings(), a.state.findings, now, room-len(events))
+	events = append(events, found...)
 
-	ops := make([]store.Op, 0, len(events)+len(d.changed)+len(changed))
-	var errs []error
-	add := func(key string, value any, ttl time.Duration) {
-		op, err := put(key, value, ttl)
-		ops, errs = append(ops, op), append(errs, err)
-	}
+	var b batch
 	for i := range events {
-		add(queueKey(&events[i]), events[i], queueFor)
+		b.add(queueKey(&events[i]), events[i], queueFor)
 	}
-	for _, l := range d.changed {
-		add(toldKey(l), orNil(d.after.lines, l), 0)
-	}
-	for _, name := range changed {
-		add(refusedKey(name), orNil(known, name), 0)
-	}
-	if err := errors.Join(errs...); err != nil {
+	remember(&b, d.changed, d.after.lines, toldKey)
+	remember(&b, refusedNow, known, refusedKey)
+	remember(&b, foundNow, told, findingKey)
+	if err := errors.Join(b.errs...); err != nil {
 		return err
 	}
-	if err := a.cfg.Kept.save(ctx, fence, ops); err != nil {
+	if err := a.cfg.Kept.save(ctx, fence, b.ops); err != nil {
 		return err
 	}
-	a.state.memory, a.state.refused = d.after, known
+	a.state.memory, a.state.refused, a.state.findings = d.after, known, told
 	a.state.queue = append(a.state.queue, events...)
 	return nil
 }
 
-// orNil is what m has, or nil.
-func orNil[K comparable, V any](m map[K]V, key K) any {
-	if v, ok := m[key]; ok {
-		return v
+// batch is what a turn keeps.
+type batch struct {
+	ops  []store.Op
+	errs []error
+}
+
+// add keeps a value under a key for ttl; nil deletes it.
+func (b *batch) add(key string, value any, ttl time.Duration) {
+	op, err := put(key, value, ttl)
+	b.ops, b.errs = append(b.ops, op), append(b.errs, err)
+}
+
+// remember keeps what is remembered by now of those that changed.
+func remember[K comparable, V any](b *batch, changed []K, after map[K]V, key func(K) string) {
+	for _, k := range changed {
+		if v, ok := after[k]; ok {
+			b.add(key(k), v, 0)
+		} else {
+			b.add(key(k), nil, 0)
+		}
 	}
-	return nil
 }
 
 // send sends the oldest of those that wait, until one is not taken.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/backends"
+	"github.com/netchecker/netchecker/server/findings"
 	"github.com/netchecker/netchecker/server/intervals"
 	"github.com/netchecker/netchecker/server/store"
 	"github.com/netchecker/netchecker/test/etcdtest"
@@ -56,6 +57,7 @@ type world struct {
 	now       time.Time
 	list      []intervals.Interval
 	refused   []backends.Refusal
+	found     []*findings.Finding
 }
 
 // worlds counts them, and their namespaces.
@@ -125,6 +127,7 @@ func (w *world) lead(sender Sender) *leader {
 		Kept: kept, Sender: sender,
 		Intervals: func() []intervals.Interval { return w.list },
 		Refusals:  func() []backends.Refusal { return w.refused },
+		Findings:  func() []*findings.Finding { return w.found },
 		Now:       func() time.Time { return w.now },
 	})
 	return l

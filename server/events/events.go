@@ -1,9 +1,10 @@
-// Package events tells people of disruption where they look for what happens in a
-// cluster: as Kubernetes Events. The leader does that, one for each backend, kind of
-// connection and network, and not for each agent that noticed.
+// Package events tells people of disruption, and of what is found broken, where they look
+// for what happens in a cluster: as Kubernetes Events. The leader does that, one for each
+// backend, kind of connection and network, and not for each agent that noticed; and one for
+// each finding, at its node where it has one. Others are netchecker's Service's.
 //
-// What is to be told is decided by pure functions (outage.go, decide.go, refused.go) from
-// the intervals and from what was told before. A decision is stored, with its Events, in
+// What is to be told is decided by pure functions (outage.go, decide.go, refused.go,
+// found.go) from the intervals, the findings and what was told before. A decision is stored, with its Events, in
 // one transaction behind the leader's fence, before anything is sent; an Event leaves the
 // store once the API server has it. So nothing is lost while the API server is away, or
 // as a leader dies, and nothing is told twice: an Event's name says what it is of, and
@@ -33,12 +34,16 @@ const (
 	DisruptionBegan = "DisruptionBegan"
 	DisruptionEnded = "DisruptionEnded"
 	BackendRefused  = "BackendRefused"
+	FindingBegan    = "FindingBegan"
+	FindingEnded    = "FindingEnded"
 )
 
 // Event is what people are told.
 type Event struct {
 	// ID is the same for what is the same, on each server: a DNS-1123 subdomain.
-	ID     string `json:"id"`
+	ID string `json:"id"`
+	// Node is the one that it is of; empty: it is the Service's.
+	Node   string `json:"node,omitempty"`
 	Type   Type   `json:"type"`
 	Reason string `json:"reason"`
 	// Note is in words, in at most maxNote bytes.

@@ -19,6 +19,7 @@ import (
 //
 //	events/told/<backend>/<connection>/<network>  a history
 //	events/refused/<hash of the backend's name>   a refusal
+//	events/findings/<ID of the finding>           what was told of it
 //	events/queue/<ID>                             an Event
 type Kept struct {
 	kind store.Kind
@@ -48,15 +49,16 @@ const queueFor = 24 * time.Hour
 
 // state is all that is kept.
 type state struct {
-	memory  memory
-	refused map[string]refusal
+	memory   memory
+	refused  map[string]refusal
+	findings map[string]toldFinding
 	// queue has what is to be sent yet, the oldest first.
 	queue []Event
 }
 
 // read is what is kept. What can't be read counts as not being there.
 func (k *Kept) read() state {
-	s := state{memory: memory{lines: map[line]history{}}, refused: map[string]refusal{}}
+	s := state{memory: memory{lines: map[line]history{}}, refused: map[string]refusal{}, findings: map[string]toldFinding{}}
 	for _, e := range k.view.All() {
 		if err := s.take(e); err != nil {
 			glog.Warningf("Going on without what was told in Events of %.128q: %v", e.key, err)
@@ -81,6 +83,12 @@ func (s *state) take(e entry) error {
 		r, err := decoded[refusal](e)
 		s.refused[r.Name] = r
 		return err
+	case "findings":
+		told, err := decoded[toldFinding](e)
+		if err == nil {
+			s.findings[name] = told
+		}
+		return err
 	case "queue":
 		queued, err := decoded[Event](e)
 		if err == nil {
@@ -101,6 +109,8 @@ func toldKey(l line) string {
 }
 
 func refusedKey(name string) string { return "refused/" + identity(time.Time{}, name) }
+
+func findingKey(id string) string { return "findings/" + id }
 
 func queueKey(e *Event) string { return "queue/" + e.ID }
 

@@ -59,6 +59,14 @@ type Finding struct {
 // Lasts says whether it is not over.
 func (f *Finding) Lasts() bool { return f.Ended.IsZero() }
 
+// Line is its sentence, and of one that is over since when, and why.
+func (f *Finding) Line() string {
+	if f.Lasts() {
+		return f.Sentence
+	}
+	return fmt.Sprintf("%s; over since %s: %s", f.Sentence, f.Ended.UTC().Format(time.TimeOnly), f.Why)
+}
+
 // of is a finding as it is held now.
 func of(h diagnose.Held) Finding {
 	h.Since, h.Began = h.Since.Round(0).UTC(), h.Began.Round(0).UTC()
@@ -137,7 +145,7 @@ func (k *Kept) State() State {
 
 // Lasting are those that last, the most severe first.
 func (k *Kept) Lasting() (all []Finding) {
-	for _, f := range k.all() {
+	for _, f := range k.All() {
 		if f.Lasts() {
 			all = append(all, *f)
 		}
@@ -146,8 +154,8 @@ func (k *Kept) Lasting() (all []Finding) {
 	return all
 }
 
-// all are all findings, in no order.
-func (k *Kept) all() (all []*Finding) {
+// All are all that are kept, in no order. They are not to be changed.
+func (k *Kept) All() (all []*Finding) {
 	for _, is := range k.view.All() {
 		if is.Finding != nil {
 			all = append(all, is.Finding)

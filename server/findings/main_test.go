@@ -152,7 +152,7 @@ func (s *scene) heal() {
 // told is what every server tells: those that last, and those that are over.
 func (s *scene) told() string {
 	var all []string
-	found := s.kept.all()
+	found := s.kept.All()
 	slices.SortFunc(found, func(a, b *Finding) int { return cmp.Or(at(a).compare(at(b)), cmp.Compare(a.ID, b.ID)) })
 	for _, f := range found {
 		text := fmt.Sprintf("%s %s", f.Kind, f.Subject)
@@ -183,7 +183,7 @@ func (s *scene) tellsSoon(what string, within time.Duration, want string) {
 // the is the only finding.
 func (s *scene) the() *Finding {
 	s.t.Helper()
-	all := s.kept.all()
+	all := s.kept.All()
 	if len(all) != 1 {
 		s.t.Fatalf("servers tell %q, want one", s.told())
 	}

@@ -35,7 +35,7 @@ func (k *Kept) Page(q Query) (Page, error) {
 			return Page{}, err
 		}
 	}
-	all := slices.DeleteFunc(k.all(), func(f *Finding) bool { return !f.touches(q.From, q.To) || at(f).compare(after) <= 0 })
+	all := slices.DeleteFunc(k.All(), func(f *Finding) bool { return !f.touches(q.From, q.To) || at(f).compare(after) <= 0 })
 	slices.SortFunc(all, func(a, b *Finding) int { return at(a).compare(at(b)) })
 	var p Page
 	if len(all) > q.Limit {

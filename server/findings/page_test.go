@@ -81,7 +81,7 @@ func TestWhatIsOverIsBounded(t *testing.T) {
 	}
 	s.kept.keeps(t, lasted("lasts", -100, 0, diagnose.Info))
 	s.runs(time.Second)
-	if n := len(s.kept.all()); n != MostPast+1 {
+	if n := len(s.kept.All()); n != MostPast+1 {
 		t.Errorf("%d are kept", n)
 	}
 	for id, want := range map[string]bool{"0000": true, "0999": true, "1000": false, "1002": false, "lasts": true} {
@@ -99,7 +99,7 @@ func TestWhatCannotBeReadIsNotThere(t *testing.T) {
 	} {
 		k.kind.Keeper.Apply(store.Entry{Key: key, Value: []byte(value), Revision: 1})
 	}
-	if all, state := k.all(), k.State(); len(all) != 0 || state != (State{Still: unlooked}) {
+	if all, state := k.All(), k.State(); len(all) != 0 || state != (State{Still: unlooked}) {
 		t.Errorf("%v and %v are read", all, state)
 	}
 }

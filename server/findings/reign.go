@@ -125,7 +125,7 @@ func (r *Reign) Turn(ctx context.Context, saver Saver, s Sight) error {
 func (r *Reign) takeOver(now time.Time) {
 	r.began, r.refreshed = true, now
 	var held []diagnose.Held
-	for _, f := range r.cfg.Kept.all() {
+	for _, f := range r.cfg.Kept.All() {
 		if h := f.Held; f.Lasts() || now.Sub(f.Ended) < again {
 			h.Began = onClockOf(now, h.Began)
 			if !f.Lasts() {

@@ -74,7 +74,7 @@ func TestASuccessorGoesOnWithWhatLastsAndEndsNothingBeforeItKnowsEnough(t *testi
 			}
 		}
 		s.tellsSoon(row.name, row.within, row.want)
-		if all := s.kept.all(); row.want == down && all[0].ID != id {
+		if all := s.kept.All(); row.want == down && all[0].ID != id {
 			t.Errorf("%s: it was %s, and is %s", row.name, id, all[0].ID)
 		}
 	}

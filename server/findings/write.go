@@ -76,7 +76,7 @@ func put(key string, value any, ttl time.Duration) (store.Op, error) {
 
 // excess are those that are over and more than most, the first to end first.
 func (k *Kept) excess(most int) (ids []string) {
-	past := slices.DeleteFunc(k.all(), (*Finding).Lasts)
+	past := slices.DeleteFunc(k.All(), (*Finding).Lasts)
 	if len(past) <= most {
 		return nil
 	}

@@ -18,6 +18,7 @@ func (j *Judge) build() *Snapshot {
 		j.memo.follow(s.List)
 		s.Labels = j.memo.labels
 		j.gather(s)
+		j.find(s)
 	}
 	if s.Unknown = j.unknown(s, view); s.Known() {
 		j.judge(s, evaluate.Listening{Freshness: view, Now: now, Grace: j.cfg.Grace})
@@ -65,6 +66,15 @@ func (j *Judge) gather(s *Snapshot) {
 	})
 	j.memo.note(s.Records)
 	s.sampling = slices.Sorted(maps.Keys(j.memo.sampling))
+}
+
+// find takes over what is found broken, where any agent tells of paths.
+func (j *Judge) find(s *Snapshot) {
+	if j.cfg.Paths == nil || !j.cfg.Paths.Meshes(s.List, s.Records) {
+		return
+	}
+	s.Meshes, s.FindingsFail = true, j.cfg.FindingsFail
+	s.Findings, s.LeftOut = j.cfg.Findings.Lasting(), j.cfg.Findings.State().LeftOut
 }
 
 // judge decides each agent's state.

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/netchecker/netchecker/server/findings"
 	"github.com/netchecker/netchecker/server/fleet"
 )
 
@@ -42,10 +43,29 @@ type Pods interface {
 	Trouble() string
 }
 
+// Paths is what the judge reads of what agents tell of the paths between them.
+type Paths interface {
+	// Meshes says whether any agent of a list, whose newest records these are, tells of
+	// paths.
+	Meshes(list *fleet.List, records []*fleet.Record) bool
+}
+
+// Findings is what the judge reads of what is found broken.
+type Findings interface {
+	// Lasting are those that last, the most severe first.
+	Lasting() []findings.Finding
+	State() findings.State
+}
+
 // Config is what a Judge needs.
 type Config struct {
 	Store Store
 	Pods  Pods
+	// Paths and Findings are both nil where nobody looks for faults.
+	Paths    Paths
+	Findings Findings
+	// FindingsFail says that critical findings fail the connectivity check.
+	FindingsFail bool
 	// BlindAfter is how old the store's view may be before nothing can be known.
 	BlindAfter time.Duration
 	// Grace is how long an agent may take to report for the first time.

@@ -9,7 +9,9 @@ import (
 
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/pkg/wait"
+	"github.com/netchecker/netchecker/server/diagnose"
 	"github.com/netchecker/netchecker/server/evaluate"
+	"github.com/netchecker/netchecker/server/findings"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/test/testmain"
 )
@@ -286,4 +288,58 @@ func TestWhoTellsOfBackendsIsKnownAlsoAsTheListChanges(t *testing.T) {
 	wants("as another has come", "c")
 	w.hear(key("c"))
 	wants("once it tells of none any more")
+}
+
+// looked is what is found broken, of agents that mesh or do not.
+type looked struct {
+	meshes bool
+	found  []findings.Finding
+}
+
+func (l *looked) Meshes(*fleet.List, []*fleet.Record) bool { return l.meshes }
+func (l *looked) Lasting() []findings.Finding              { return l.found }
+func (l *looked) State() findings.State                    { return findings.State{LeftOut: 2} }
+
+func TestCriticalFindingsFailTheCheckWhereTheyShouldAndAgentsMesh(t *testing.T) {
+	of := func(severities ...diagnose.Severity) (all []findings.Finding) {
+		for _, s := range severities {
+			all = append(all, findings.Finding{Held: diagnose.Held{Finding: diagnose.Finding{Severity: s}}})
+		}
+		return all
+	}
+	const critical, warning, info = diagnose.Critical, diagnose.Warning, diagnose.Info
+	for _, row := range []struct {
+		name   string
+		fail   bool
+		looked looked
+		// asked as by default, and with findings=ok
+		want, lenient evaluate.Verdict
+		critical      int
+	}{
+		{"nothing is found", true, looked{true, nil}, evaluate.OK, evaluate.OK, 0},
+		{"nothing critical", true, looked{true, of(warning, info)}, evaluate.OK, evaluate.OK, 0},
+		{"two critical", true, looked{true, of(critical, critical, warning)}, evaluate.Failing, evaluate.OK, 2},
+		{"they fail nothing", false, looked{true, of(critical)}, evaluate.OK, evaluate.OK, 1},
+		{"no agent meshes any more", true, looked{false, of(critical)}, evaluate.OK, evaluate.OK, 0},
+	} {
+		w := newWorld("a")
+		w.hear(key("a"))
+		j := w.judge()
+		j.cfg.Paths, j.cfg.Findings, j.cfg.FindingsFail = &row.looked, &row.looked, row.fail
+		s := anew(j)
+		if s.Check(true, false) != row.want || s.Check(true, true) != row.lenient || s.Verdict(true) != evaluate.OK || s.Critical() != row.critical {
+			t.Errorf("%s: %v, with findings=ok %v, by the agents %v, %d critical", row.name, s.Check(true, false), s.Check(true, true), s.Verdict(true), s.Critical())
+		}
+		if s.Meshes != row.looked.meshes || (s.LeftOut == 2) != s.Meshes || s.Meshes && len(s.Findings) != len(row.looked.found) {
+			t.Errorf("%s: %+v", row.name, s)
+		}
+		w.pass(time.Minute)
+		if s := anew(j); s.Check(true, true) != evaluate.Failing {
+			t.Errorf("%s: %v, though the agent is outdated", row.name, s.Check(true, true))
+		}
+		w.t = w.t.Add(time.Hour)
+		if s := anew(j); s.Check(false, false) != evaluate.CannotKnow {
+			t.Errorf("%s: %v, though nothing can be known", row.name, s.Check(false, false))
+		}
+	}
 }

@@ -4,7 +4,9 @@ import (
 	"iter"
 	"time"
 
+	"github.com/netchecker/netchecker/server/diagnose"
 	"github.com/netchecker/netchecker/server/evaluate"
+	"github.com/netchecker/netchecker/server/findings"
 	"github.com/netchecker/netchecker/server/fleet"
 )
 
@@ -33,6 +35,16 @@ type Snapshot struct {
 	Failing []Failing
 	// Unknown says why nothing can be known, where that is so.
 	Unknown Unknown
+
+	// Meshes says that some agent tells of paths to others. Where none does, nothing is
+	// found.
+	Meshes bool
+	// Findings are those that last, the most severe first; LeftOut is how many more last
+	// that there was no room for.
+	Findings []findings.Finding
+	LeftOut  int
+	// FindingsFail says that critical ones fail the connectivity check.
+	FindingsFail bool
 
 	// sampling are the agents whose Records tell of backends.
 	sampling []int
@@ -88,12 +100,31 @@ type Unknown struct {
 // Known says whether the agents could be judged at all.
 func (s *Snapshot) Known() bool { return s.Unknown.Cause == Nothing }
 
-// Verdict is that of the connectivity check; startingOK as in evaluate.
+// Verdict is what the agents amount to; startingOK as in evaluate.
 func (s *Snapshot) Verdict(startingOK bool) evaluate.Verdict {
 	if !s.Known() {
 		return evaluate.CannotKnow
 	}
 	return s.Summary.Verdict(startingOK)
+}
+
+// Check is the verdict of the connectivity check: what the agents amount to, and failing
+// as well where FindingsFail and a finding is critical, unless findingsOK.
+func (s *Snapshot) Check(startingOK, findingsOK bool) evaluate.Verdict {
+	v := s.Verdict(startingOK)
+	if v == evaluate.OK && !findingsOK && s.FindingsFail && s.Critical() > 0 {
+		return evaluate.Failing
+	}
+	return v
+}
+
+// Critical counts the findings that are.
+func (s *Snapshot) Critical() int {
+	n := 0
+	for n < len(s.Findings) && s.Findings[n].Severity == diagnose.Critical {
+		n++
+	}
+	return n
 }
 
 // Keys are the keys under which the agents' reports may be stored, with the

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/server/diagnose"
 	"github.com/netchecker/netchecker/server/evaluate"
 	"github.com/netchecker/netchecker/server/findings"
 	"github.com/netchecker/netchecker/server/fleet"
@@ -209,7 +211,7 @@ netchecker_store_out_of_space 0
 # HELP netchecker_store_view_age_seconds Time since everything in etcd was known to the server; not there before it was first read.
 # TYPE netchecker_store_view_age_seconds gauge
 netchecker_store_view_age_seconds 0.25
-# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here.
+# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do where -findings-fail says so.
 # TYPE netchecker_verdict gauge
 netchecker_verdict{outcome="cannot_know"} 0
 netchecker_verdict{outcome="failing"} 1
@@ -222,7 +224,7 @@ func TestWhileBlindNoAgentHasAStateAndTheVerdictIsCannotKnow(t *testing.T) {
 	v := three()
 	v.States, v.Unknown = nil, judge.Unknown{Cause: judge.StoreSilent, For: 12 * time.Second}
 	wantText(t, metricsOf(v), `
-# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here.
+# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do where -findings-fail says so.
 # TYPE netchecker_verdict gauge
 netchecker_verdict{outcome="cannot_know"} 1
 netchecker_verdict{outcome="failing"} 0
@@ -236,12 +238,23 @@ func TestTheVerdictIsThatOfTheCheckWithStartingOK(t *testing.T) {
 	v.Summary.Add(evaluate.Evidence{}, evaluate.Reporting, true)
 	v.Summary.Add(evaluate.Evidence{}, evaluate.Starting, false)
 	wantText(t, metricsOf(v), `
-# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here.
+# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do where -findings-fail says so.
 # TYPE netchecker_verdict gauge
 netchecker_verdict{outcome="cannot_know"} 0
 netchecker_verdict{outcome="failing"} 0
 netchecker_verdict{outcome="ok"} 1
 `, "netchecker_verdict")
+	v.Findings = []findings.Finding{finding(diagnose.BlackHole, diagnose.Critical, diagnose.In, "n3")}
+	for fail, failing := range map[bool]float64{false: 0, true: 1} {
+		v.FindingsFail = fail
+		wantText(t, metricsOf(v), fmt.Sprintf(`
+# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do where -findings-fail says so.
+# TYPE netchecker_verdict gauge
+netchecker_verdict{outcome="cannot_know"} 0
+netchecker_verdict{outcome="failing"} %v
+netchecker_verdict{outcome="ok"} %v
+`, failing, 1-failing), "netchecker_verdict")
+	}
 }
 
 func TestSeriesOfPodsThatAreGoneGo(t *testing.T) {

@@ -234,6 +234,25 @@ func (p *Paths) SharedTotals() []SharedTotal {
 	return p.fold.sortedShared()
 }
 
+// Meshes says whether any agent of a list, whose newest records these are, tells of paths:
+// it looks no further than to the first that does.
+func (p *Paths) Meshes(list *fleet.List, records []*fleet.Record) bool {
+	for _, r := range records {
+		if _, tells := toldBy(r); tells {
+			return true
+		}
+	}
+	if p.view.Len() == 0 {
+		return false
+	}
+	for i := range list.Agents {
+		if p.of(&list.Agents[i]) != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Meshing counts the agents that probe others.
 type Meshing struct {
 	// Agents are those that tell of paths, and Mute those of them that answer no probes.

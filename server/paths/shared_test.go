@@ -175,8 +175,25 @@ func TestAgentsAreToldOfTheirNodeOrThoseThatAreMute(t *testing.T) {
 			t.Errorf("node %q: %+v\nwant %+v", node, got, want)
 		}
 	}
-	if got := w.p.Meshing(w.list, w.recordsOf()); got != (Meshing{Agents: 3, Mute: 2}) {
+	if got := w.p.Meshing(w.list, w.recordsOf()); got != (Meshing{Agents: 3, Mute: 2}) || !w.p.Meshes(w.list, w.recordsOf()) {
 		t.Errorf("%+v mesh", got)
+	}
+}
+
+func TestAgentsMeshOnceOneTellsOfPaths(t *testing.T) {
+	w := newWorld(t)
+	w.records["n1-pod"] = &fleet.Record{} // of an agent that does not
+	if w.p.Meshes(w.list, w.recordsOf()) {
+		t.Error("nobody tells of paths, and agents mesh")
+	}
+	w.updates("n3-host", boot, 3*s, report.Mesh{})
+	if !w.p.Meshes(w.list, w.recordsOf()) {
+		t.Error("one has sent an update, and nobody meshes")
+	}
+	w.start()
+	w.reports("n3-host", boot, 15*s, report.Mesh{})
+	if !w.p.Meshes(w.list, w.recordsOf()) {
+		t.Error("one has reported, and nobody meshes")
 	}
 }
 

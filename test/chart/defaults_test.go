@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -36,7 +37,7 @@ func TestByDefaultThereAreTheObjectsThatOneNeeds(t *testing.T) {
 		"ClusterRole/netchecker-server", "ClusterRoleBinding/netchecker-server", "ConfigMap/netchecker-backends",
 		pods, hostnet, server,
 		"Pod/netchecker-test", "PodDisruptionBudget/netchecker-server",
-		"Role/netchecker-server", "RoleBinding/netchecker-server", service,
+		"Role/netchecker-server", "Role/netchecker-server-nodes", "RoleBinding/netchecker-server", "RoleBinding/netchecker-server-nodes", service,
 		"ServiceAccount/netchecker-agent", "ServiceAccount/netchecker-server",
 	}
 	if got := slices.Sorted(maps.Keys(render(t))); !slices.Equal(got, want) {
@@ -88,7 +89,7 @@ func TestAgentsRunOnEveryNodeAndAreUpdatedByTenths(t *testing.T) {
 	expect(t, all, expectation{hostnet, "spec.minReadySeconds", "5"}, expectation{pods, "spec.minReadySeconds", "null"})
 }
 
-func TestTheServerMayWatchPodsAndNodesGetItsServiceAndCreateEventsInItsNamespaceAndNothingElse(t *testing.T) {
+func TestTheServerMayWatchPodsAndNodesGetItsServiceAndCreateItsEventsAndThoseOfNodesAndNothingElse(t *testing.T) {
 	all := render(t)
 	const account = `[{"kind":"ServiceAccount","name":"netchecker-server","namespace":"netchecker"}]`
 	expect(t, all, expectation{server, "spec.template.spec.automountServiceAccountToken", "true"},
@@ -99,6 +100,11 @@ func TestTheServerMayWatchPodsAndNodesGetItsServiceAndCreateEventsInItsNamespace
 		expectation{"Role/netchecker-server", "metadata.namespace", `"netchecker"`},
 		expectation{"RoleBinding/netchecker-server", "metadata.namespace", `"netchecker"`},
 		expectation{"RoleBinding/netchecker-server", "roleRef", `{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"netchecker-server"}`},
+		expectation{"Role/netchecker-server-nodes", "rules", `[{"apiGroups":[""],"resources":["events"],"verbs":["create"]}]`},
+		expectation{"Role/netchecker-server-nodes", "metadata.namespace", `"default"`},
+		expectation{"RoleBinding/netchecker-server-nodes", "metadata.namespace", `"default"`},
+		expectation{"RoleBinding/netchecker-server-nodes", "roleRef", `{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"netchecker-server-nodes"}`},
+		expectation{"RoleBinding/netchecker-server-nodes", "subjects", account},
 		expectation{"RoleBinding/netchecker-server", "subjects", account}, expectation{"ClusterRoleBinding/netchecker-server", "subjects", account},
 	)
 }
@@ -168,6 +174,21 @@ func TestEveryObjectHasKubernetesOwnLabels(t *testing.T) {
 		}
 		if got := asJSON(t, at(object, "metadata.annotations.note")); got != `"ours"` {
 			t.Errorf("%s has the annotation %s", name, got)
+		}
+	}
+}
+
+func TestInTheNamespaceOfNodesEventsOneRoleDoes(t *testing.T) {
+	text, err := helm(t).Run(t.Context(), "template", "netchecker", "helm-chart/netchecker", "--namespace", "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := decode(t, text)
+	expect(t, all, expectation{"Role/netchecker-server", "rules.0", `{"apiGroups":[""],"resources":["events"],"verbs":["create"]}`},
+		expectation{"Role/netchecker-server", "metadata.namespace", `"default"`})
+	for name := range all {
+		if strings.HasSuffix(name, "/netchecker-server-nodes") {
+			t.Errorf("there is a %s", name)
 		}
 	}
 }

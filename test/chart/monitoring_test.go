@@ -4,6 +4,7 @@ package chart_test
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,8 +109,8 @@ func TestPanelsOfNowAskForNow(t *testing.T) {
 			}
 		}
 	}
-	if ofNow != 8 {
-		t.Errorf("there are %d panels of now, want 8", ofNow)
+	if ofNow != 9 {
+		t.Errorf("there are %d panels of now, want 9", ofNow)
 	}
 }
 
@@ -135,19 +136,46 @@ func TestAlertsAndDashboardAskForMetricsThatTheServerHas(t *testing.T) {
 	}
 }
 
-func TestTheDashboardShowsWhenWhichBackendWasUp(t *testing.T) {
+func TestTheDashboardShowsWhenWhichBackendWasUpAndWhatWasFound(t *testing.T) {
 	var dashboard any
 	if err := json.Unmarshal([]byte(readFile(t, "helm-chart/netchecker/files/dashboard.json")), &dashboard); err != nil {
 		t.Fatal(err)
 	}
+	got := map[any]any{}
 	for _, panel := range at(dashboard, "panels").([]any) {
-		if at(panel, "type") != "state-timeline" {
-			continue
+		if at(panel, "type") == "state-timeline" {
+			got[at(panel, "title")] = at(panel, "targets.0.expr")
 		}
-		if got := at(panel, "targets.0.expr"); got != "max by (backend, connection, network) (netchecker_backend_up)" {
-			t.Errorf("it asks for %s", got)
-		}
-		return
 	}
-	t.Error("there is no state timeline")
+	want := map[any]any{
+		"Backends": "max by (backend, connection, network) (netchecker_backend_up)",
+		"Findings over time": `3 * max by (kind, subject) (netchecker_finding{severity="critical"}) or 2 * max by (kind, subject) (netchecker_finding{severity="warning"})` +
+			` or max by (kind, subject) (netchecker_finding{severity="info"})`,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the timelines ask for %q, want %q", got, want)
+	}
+}
+
+func TestThePanelsOfTheDashboardHaveTheirOwnPlaces(t *testing.T) {
+	var dashboard any
+	if err := json.Unmarshal([]byte(readFile(t, "helm-chart/netchecker/files/dashboard.json")), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	taken, ids := map[[2]float64]any{}, map[any]bool{}
+	for _, panel := range at(dashboard, "panels").([]any) {
+		title, number := at(panel, "title"), func(name string) float64 { return at(panel, "gridPos."+name).(float64) }
+		if ids[at(panel, "id")] {
+			t.Errorf("%q has the id of another", title)
+		}
+		ids[at(panel, "id")] = true
+		for x := number("x"); x < number("x")+number("w"); x++ {
+			for y := number("y"); y < number("y")+number("h"); y++ {
+				if other := taken[[2]float64{x, y}]; other != nil {
+					t.Fatalf("%q lies over %q", title, other)
+				}
+				taken[[2]float64{x, y}] = title
+			}
+		}
+	}
 }

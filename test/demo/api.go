@@ -19,6 +19,7 @@ const (
 	disruptionPath = "/api/v1/disruption"
 	intervalsPath  = "/api/v1/intervals"
 	meshPath       = "/api/v1/mesh"
+	findingsPath   = "/api/v1/findings"
 )
 
 // api is the server as the demo sees it.

@@ -105,7 +105,7 @@ func (s *stage) judge(ctx context.Context) error {
 
 // invite says what to try.
 func (s *stage) invite() {
-	victim := s.agents[len(s.agents)-1]
+	victim, sleeper := s.agents[len(s.agents)-1], s.agents[len(s.agents)/2]
 	s.say(`
 Try, in another terminal:
   curl -i %[1]s%[2]s        the verdict
@@ -115,15 +115,21 @@ Try, in another terminal:
   curl %[1]s%[8]s
   curl %[1]s%[9]s                         what they measure of the paths between them
   curl '%[1]s%[9]s?node=node-2'
+  curl -H 'Accept: text/plain' %[1]s%[10]s         what is found broken, and where
   curl %[1]s/metrics
   curl '%[1]s/readyz?verbose'
+
+Freeze an agent and watch:
+  kill -STOP %[11]d                                         freezes %[12]s
+  curl -H 'Accept: text/plain' %[1]s%[10]s         within half a minute: that it stands still, and the network is not at fault
+  kill -CONT %[11]d                                         lets it go on; 15 s later there is nothing to be told
 
 Kill an agent and watch:
   kill %[5]d                                               ends %[4]s
   curl -i %[1]s%[2]s        after %[6]v (two report intervals): 400, and it is Outdated
 
 Ctrl-C ends the demo and removes what it made.`,
-		s.api.base, verdictPath, agentsPath, victim.name, victim.PID(), s.silence(), disruptionPath, intervalsPath, meshPath)
+		s.api.base, verdictPath, agentsPath, victim.name, victim.PID(), s.silence(), disruptionPath, intervalsPath, meshPath, findingsPath, sleeper.PID(), sleeper.name)
 }
 
 // stay waits for the end. Agents may be killed meanwhile, but not fail.

@@ -148,8 +148,14 @@ Try, in another terminal:
   curl http://127\.0\.0\.1:\d+/api/v1/intervals
   curl http://127\.0\.0\.1:\d+/api/v1/mesh                         what they measure of the paths between them
   curl 'http://127\.0\.0\.1:\d+/api/v1/mesh\?node=node-2'
+  curl -H 'Accept: text/plain' http://127\.0\.0\.1:\d+/api/v1/findings         what is found broken, and where
   curl http://127\.0\.0\.1:\d+/metrics
   curl 'http://127\.0\.0\.1:\d+/readyz\?verbose'
+
+Freeze an agent and watch:
+  kill -STOP \d+ +freezes netchecker-agent-hostnet-node-2
+  curl -H 'Accept: text/plain' http://127\.0\.0\.1:\d+/api/v1/findings         within half a minute: that it stands still, and the network is not at fault
+  kill -CONT \d+ +lets it go on; 15 s later there is nothing to be told
 
 Kill an agent and watch:
   kill \d+ +ends netchecker-agent-hostnet-node-3

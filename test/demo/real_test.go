@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +48,31 @@ func TestARealServerAndRealAgentsPlayTheDemo(t *testing.T) {
 		}
 		return nil
 	})
+
+	found := func(want string) {
+		t.Helper()
+		began := time.Now()
+		eventually.Nil(t, func() error {
+			if code, body := ask(t, server, findingsPath); code != http.StatusOK || !strings.Contains(body, want) {
+				return fmt.Errorf("%s answers %d %s, want %s", findingsPath, code, body, want)
+			}
+			return nil
+		})
+		t.Logf("%s was told within %v", want, time.Since(began))
+	}
+	sleeper, err := strconv.Atoi(p.waitFor(t, `(?m)^  kill -STOP (\d+) `)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	found(`{"findings":[]}`)
+	if err := syscall.Kill(sleeper, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	found(`"kind":"agent-still","subject":{"scope":"node","names":["node-2"]},"class":"host network"`)
+	if err := syscall.Kill(sleeper, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	found(`{"findings":[]}`)
 
 	if err := syscall.Kill(pidIn(t, p.transcript), syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -91,6 +91,12 @@ func TestAFindingIsTheSameOnAllServersAndOutlivesTheLeader(t *testing.T) {
 		t.Errorf("as text it is %v", a)
 	}
 
+	for _, s := range []*server{one, two} {
+		if a := s.check(); !strings.Contains(a.body, `,"Findings":["n2: agent on the host network stands still since `) {
+			t.Errorf("the check says %v", a)
+		}
+	}
+
 	one.kill()
 	for _, stands := range []bool{true, false} {
 		eventually.Nil(t, func() error {

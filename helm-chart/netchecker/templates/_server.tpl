@@ -24,6 +24,7 @@
 {{- end }}
 - -backends-file=/etc/netchecker/backends/backends.yaml
 - -backend-rate-limit={{ .Values.server.backendRateLimit | int64 }}
+- -findings-fail={{ .Values.server.findingsFail }}
 {{- if not .Values.rbac.events }}
 - -namespace= # no Events
 {{- end }}
