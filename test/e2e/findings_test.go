@@ -12,26 +12,16 @@ import (
 	"github.com/netchecker/netchecker/test/eventually"
 )
 
-// How soon faults have to be named and to be gone, by what issue and docs promise.
-const (
-	namedWithin = 20 * time.Second
-	// holeWithin is for those of which only large packets tell.
-	holeWithin = 45 * time.Second
-	goneWithin = 30 * time.Second
-	// rarer is how much longer it takes to name what is asked every 5 s by each agent.
-	rarer = 10 * time.Second
-)
+// Within what time faults have to be named, and be gone once they are healed: more than is
+// promised, which test/campaign judges; how long it took is logged.
+const namedWithin, goneWithin = time.Minute, time.Minute
 
-// naming is what a fault is found as, and how soon.
-type naming struct {
-	within time.Duration
-	as     []string
-}
+// naming is what a fault is found as; nil where that was not seen in a real cluster yet,
+// and so is not claimed.
+type naming []string
 
-func as(within time.Duration, what ...string) naming { return naming{within, what} }
-
-// pairOf is how a pair of nodes is named.
-func pairOf(a, b string) string { return min(a, b) + " " + max(a, b) }
+// as is nothing where nothing should be found.
+func as(what ...string) naming { return append(naming{}, what...) }
 
 // finding is one as the API tells it.
 type finding struct {
@@ -61,9 +51,11 @@ func (w world) findings(door netip.AddrPort) ([]finding, error) {
 
 // named waits until just these are found, all of them within that time, and sees that
 // nothing else is for some time after.
-func (w world) named(door netip.AddrPort, within time.Duration, want ...string) {
+func (w world) named(door netip.AddrPort, within time.Duration, want naming) {
 	w.Helper()
-	slices.Sort(want)
+	if want == nil {
+		return
+	}
 	check := func() error {
 		found, err := w.findings(door)
 		if err != nil {
@@ -73,7 +65,7 @@ func (w world) named(door netip.AddrPort, within time.Duration, want ...string) 
 		for i, f := range found {
 			got[i] = f.String()
 		}
-		if slices.Sort(got); !slices.Equal(got, want) {
+		if !slices.Equal(got, want) {
 			return fmt.Errorf("found are %q, want %q: %+v", got, want, found)
 		}
 		return nil
@@ -92,5 +84,13 @@ func (w world) named(door netip.AddrPort, within time.Duration, want ...string) 
 			w.Error(err)
 			return
 		}
+	}
+}
+
+// wellAgain waits until nothing is found any more, where something was.
+func (w world) wellAgain(door netip.AddrPort, was naming) {
+	w.Helper()
+	if was != nil {
+		w.named(door, goneWithin, as())
 	}
 }

@@ -180,10 +180,10 @@ func (w world) showsIn(door netip.AddrPort, has symptom, want func(path) bool) {
 func (w world) breaks(door netip.AddrPort, has symptom, want func(path) bool, named naming, fault string, args ...string) {
 	w.Helper()
 	w.broken(func() {
-		w.named(door, named.within, named.as...)
+		w.named(door, namedWithin, named)
 		w.showsIn(door, has, want)
 	}, fault, args...)
-	w.named(door, goneWithin)
+	w.wellAgain(door, named)
 	w.showsIn(door, func(c cell) bool { return c.Dead > 0 || c.TCP.InARow > 0 || c.Size.Hole != "" }, func(path) bool { return false })
 }
 
@@ -262,7 +262,7 @@ func meshServerAway(w world) {
 func meshAPIServerDown(w world) {
 	begun := time.Now()
 	w.counted(func() {
-		w.sharesBreak(func(s share) bool { return s.Kind == "kube-api" }, noShare, as(namedWithin+rarer, "kube-api"), "apiserver-down")
+		w.sharesBreak(func(s share) bool { return s.Kind == "kube-api" }, noShare, nil, "apiserver-down")
 		w.sleep(away() - time.Since(begun))
 	})
 	w.eventually(func() error { return w.nodesReady(begun) })
@@ -294,30 +294,30 @@ func crossesOverlay(p path) bool { return p.class == podToPod || p.class == host
 
 func meshOverlayCut(w world, node string) {
 	w.breaks(w.door(), dead, func(p path) bool { return p.touches(node) && crossesOverlay(p) },
-		as(namedWithin, "pod-network "+node+" both"), "overlay-cut", node)
+		as("pod-network "+node+" both"), "overlay-cut", node)
 }
 
 func meshOverlayPairCut(w world, node string) {
 	others := w.butFor(node)
 	w.breaks(w.door(), dead, func(p path) bool { return p.between(node, others[0]) && crossesOverlay(p) },
-		as(namedWithin, "pod-network "+pairOf(node, others[0])+" both"), "overlay-pair-cut", node, others[0])
+		nil, "overlay-pair-cut", node, others[0])
 }
 
 // meshUnderlayCut: nobody hears of a node that is cut from the server's own.
 func meshUnderlayCut(w world, node string) {
 	other := slices.DeleteFunc(w.others(), func(name string) bool { return name == node })[0]
 	w.breaks(w.door(), dead, func(p path) bool { return p.between(node, other) },
-		as(namedWithin, "underlay "+pairOf(node, other)+" both"), "underlay-cut", node, other)
+		nil, "underlay-cut", node, other)
 }
 
 func meshHostPodsCut(w world, node string) {
 	w.breaks(w.door(), dead, func(p path) bool { return p == path{ownNode, node, node} },
-		as(namedWithin, "own-pods "+node), "host-pods-cut", node)
+		nil, "host-pods-cut", node)
 }
 
 func meshBlackHole(w world, node string) {
 	w.breaks(w.door(), hole, func(p path) bool { return p.touches(node) && crossesOverlay(p) },
-		as(holeWithin, "black-hole "+node+" both"), "blackhole", node, "1300")
+		as("black-hole "+node+" both"), "blackhole", node, "1300")
 }
 
 // loses injects a fault that loses a share of what is on its way on some paths, and sees
@@ -327,7 +327,7 @@ func (w world) loses(forward, back func(path) bool, named naming, fault string, 
 	door := w.door()
 	before := w.measured(door)
 	w.broken(func() {
-		w.named(door, named.within, named.as...)
+		w.named(door, namedWithin, named)
 		eventually.Within(w, 2*time.Minute, func() error { // by chance a path loses little
 			for key, c := range w.measured(door) {
 				was := before[key]
@@ -344,7 +344,7 @@ func (w world) loses(forward, back func(path) bool, named naming, fault string, 
 			return nil
 		})
 	}, fault, args...)
-	w.named(door, goneWithin)
+	w.named(door, goneWithin, as())
 	w.showsIn(door, func(c cell) bool { return c.Dead > 0 || c.TCP.InARow > 0 || c.Open > 2 }, func(path) bool { return false })
 }
 
@@ -364,26 +364,26 @@ func (w world) measured(door netip.AddrPort) map[string]cell {
 func meshOverlayLoss(w world, node string) {
 	w.loses(func(p path) bool { return p.to == node && p.touches(node) && crossesOverlay(p) && p.from != node },
 		func(p path) bool { return p.from == node && crossesOverlay(p) && p.to != node },
-		as(namedWithin, "loss "+node+" in"), "overlay-loss", node, "40", "in")
+		as("loss "+node+" in"), "overlay-loss", node, "40", "in")
 }
 
 // meshLoss: both ways, of all that leaves the node or comes to it.
 func meshLoss(w world, node string) {
 	crosses := func(p path) bool { return p.touches(node) && p.class != ownNode }
-	w.loses(crosses, crosses, as(namedWithin, "loss "+node+" both"), "loss", node, "40")
+	w.loses(crosses, crosses, as("loss "+node+" both"), "loss", node, "40")
 }
 
 // meshSlow: what passes the node's cable takes 0.3 s longer, each way.
 func meshSlow(w world, node string) {
 	w.breaks(w.door(), func(c cell) bool { return c.RoundTrip.Longest >= 500 }, func(p path) bool { return p.touches(node) && p.class != ownNode },
-		as(namedWithin), "delay", node, "300")
+		nil, "delay", node, "300")
 }
 
 // meshLinkDown: all that the others ask there is lost, and what the node sees nobody can
 // hear before it is over.
 func meshLinkDown(w world, node string) {
 	w.breaks(w.door(), dead, func(p path) bool { return p.to == node && p.from != node },
-		as(namedWithin, "node-unreachable "+node+" both"), "link-down", node)
+		nil, "link-down", node)
 }
 
 // meshKubeletDead: its pods go on.
@@ -396,7 +396,6 @@ func meshKubeletDead(w world, node string) {
 				w.Errorf("a path is worse: %v", c)
 			}
 		}
-		w.named(w.door(), 0)
 	}, "kubelet-dead", node)
 }
 
@@ -415,7 +414,7 @@ func meshBurning(w world, node string) {
 			}
 			return nil
 		})
-		w.named(door, 0)
+		w.named(door, 0, as())
 	}, "cores-burning", node)
 	w.sleep(2 * interval)
 	for pod, was := range starved {
@@ -439,7 +438,6 @@ func meshRolledOut(w world) {
 	w.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
 	w.kubectl("uncordon", node)
 	w.meshed(patience)
-	w.named(w.door(), 0)
 	if after := w.lost(); after > before {
 		w.Errorf("%v datagrams were lost", after-before)
 	}
@@ -489,7 +487,6 @@ func (w world) starved(door netip.AddrPort, node string) map[string]float64 {
 func meshOneWay(w world, node string) {
 	door := w.door()
 	w.broken(func() {
-		w.named(door, namedWithin, "pod-network "+node+" in")
 		eventually.Within(w, time.Minute, func() error {
 			var answer struct {
 				Heard []struct {
@@ -521,7 +518,6 @@ func meshOneWay(w world, node string) {
 			return nil
 		})
 	}, "overlay-cut", node, "in")
-	w.named(door, goneWithin)
 	w.showsIn(door, dead, func(path) bool { return false })
 }
 
@@ -592,21 +588,21 @@ func (w world) sharesBreak(want, may func(share) bool, named naming, fault strin
 	door := w.door()
 	w.sharesShow(door, noShare, noShare)
 	w.broken(func() {
-		w.named(door, named.within, named.as...)
+		w.named(door, namedWithin, named)
 		w.sharesShow(door, want, may)
 		w.showsIn(door, dead, func(path) bool { return false })
 	}, fault, args...)
-	w.named(door, goneWithin)
+	w.wellAgain(door, named)
 	w.sharesShow(door, noShare, may)
 }
 
 func meshNodePortBroken(w world, node string) {
 	door := w.doorOf(w.butFor(node)[0])
 	w.broken(func() {
-		w.named(door, namedWithin+rarer, "node-port "+node)
+		w.named(door, namedWithin, as("node-port "+node))
 		w.sharesShow(door, func(s share) bool { return s.From == node && s.Kind == "node-port" }, noShare)
 	}, "nodeport-broken", node)
-	w.named(door, goneWithin)
+	w.named(door, goneWithin, as())
 	w.sharesShow(door, noShare, noShare)
 }
 
@@ -614,13 +610,13 @@ func meshNodePortBroken(w world, node string) {
 // straight is well.
 func meshKubeProxyDead(w world, node string) {
 	w.sharesBreak(func(s share) bool { return s.From == node && s.Kind != "dns-server" }, noShare,
-		as(namedWithin+rarer, "service "+node), "kubeproxy-dead", node)
+		nil, "kubeproxy-dead", node)
 }
 
 func meshDNSCut(w world, node string) {
 	w.sharesBreak(func(s share) bool { return s.From == node && strings.HasPrefix(s.Kind, "dns") },
 		func(s share) bool { return s.From == node && s.Kind == "service-name" },
-		as(namedWithin+rarer, "dns "+node), "dns-cut", node)
+		as("dns "+node), "dns-cut", node)
 }
 
 // meshDNSPodCut: names are found or not, by which server the Service leads to.
@@ -629,7 +625,7 @@ func meshDNSPodCut(w world) {
 		"--output", "jsonpath={.items[0].status.podIP}")
 	w.sharesBreak(func(s share) bool { return s.Kind == "dns-server" && strings.HasPrefix(s.Target, first+":") },
 		func(s share) bool { return s.Kind == "dns" || s.Kind == "service-name" },
-		as(namedWithin+rarer, "dns-server "+first+":53"), "dns-pod-cut")
+		nil, "dns-pod-cut")
 }
 
 // meshDNSWrong: the servers are made anew for that, so that agents ask old ones until they
@@ -638,7 +634,6 @@ func meshDNSWrong(w world) {
 	door := w.door()
 	may := func(s share) bool { return s.Kind == "dns-server" || s.Kind == "service-name" }
 	w.broken(func() {
-		w.named(door, namedWithin+rarer, "wrong-dns")
 		w.sharesShow(door, func(s share) bool { return s.Kind == "dns" }, may)
 		all, err := w.shares(door)
 		w.must(err)
@@ -648,10 +643,9 @@ func meshDNSWrong(w world) {
 			}
 		}
 	}, "dns-wrong")
-	w.named(door, goneWithin)
 	w.sharesShow(door, noShare, may)
 }
 
 func meshAPIServerCut(w world, node string) {
-	w.sharesBreak(func(s share) bool { return s.From == node && s.Kind == "kube-api" }, noShare, as(namedWithin+rarer, "kube-api "+node), "apiserver-cut", node)
+	w.sharesBreak(func(s share) bool { return s.From == node && s.Kind == "kube-api" }, noShare, as("kube-api "+node), "apiserver-cut", node)
 }
