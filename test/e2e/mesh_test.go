@@ -414,7 +414,7 @@ func meshBurning(w world, node string) {
 			}
 			return nil
 		})
-		w.named(door, 0, as())
+		w.named(door, namedWithin, as("agent-starved "+node, "agent-starved "+node)) // on each network
 	}, "cores-burning", node)
 	w.sleep(2 * interval)
 	for pod, was := range starved {
