@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -135,7 +136,8 @@ func TestAFindingIsTheSameOnAllServersAndOutlivesTheLeader(t *testing.T) {
 	one.restart()
 	one.ready()
 	for _, s := range []*server{one, two} {
-		got := s.findings("?from=-10m").Findings
+		// As it goes on, the agent tells that it hardly ran, which is told until it tells more.
+		got := slices.DeleteFunc(s.findings("?from=-10m").Findings, func(f finding) bool { return f.Kind == "agent-starved" })
 		if len(got) != 1 || !got[0].isStill(is) || !got[0].Until.After(got[0].Since) || got[0].By != "well" {
 			t.Errorf("afterwards %+v is told, want %s, which is over", got, is.ID)
 		}
