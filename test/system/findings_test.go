@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,12 @@ type finding struct {
 	Until   time.Time
 	By      string `json:"ended_by"`
 	Says    string `json:"sentence"`
+}
+
+// isStill says whether f is what it was; since when may be known better by and by, as when
+// another path of the same fault tells that it failed a moment before.
+func (f finding) isStill(was finding) bool {
+	return f.ID == was.ID && !f.Since.After(was.Since) && was.Since.Sub(f.Since) <= 2*time.Second
 }
 
 // found is an answer of /api/v1/findings.
@@ -84,7 +91,7 @@ func TestAFindingIsTheSameOnAllServersAndOutlivesTheLeader(t *testing.T) {
 	}
 	const series = `netchecker_finding{kind="agent-still",severity="warning",subject="n2"}`
 	two.metricBecomes(series, 1)
-	if got := two.findings("").Findings; len(got) != 1 || got[0].ID != is.ID || !got[0].Since.Equal(is.Since) {
+	if got := two.findings("").Findings; len(got) != 1 || !got[0].isStill(is) {
 		t.Errorf("one server tells %+v, the other %+v", is, got)
 	}
 	if a := two.ask(request{path: "/api/v1/findings", headers: map[string]string{"Accept": "text/plain"}}); !strings.HasPrefix(a.body, "n2: agent on the host network stands still since ") {
@@ -92,9 +99,12 @@ func TestAFindingIsTheSameOnAllServersAndOutlivesTheLeader(t *testing.T) {
 	}
 
 	for _, s := range []*server{one, two} {
-		if a := s.check(); !strings.Contains(a.body, `,"Findings":["n2: agent on the host network stands still since `) {
-			t.Errorf("the check says %v", a)
-		}
+		eventually.Nil(t, func() error { // with the next Snapshot
+			if a := s.check(); !strings.Contains(a.body, `,"Findings":["n2: agent on the host network stands still since `) {
+				return fmt.Errorf("the check says %v", a)
+			}
+			return nil
+		})
 	}
 
 	one.kill()
@@ -129,8 +139,9 @@ func TestAFindingIsTheSameOnAllServersAndOutlivesTheLeader(t *testing.T) {
 	one.restart()
 	one.ready()
 	for _, s := range []*server{one, two} {
-		got := s.findings("?from=-10m").Findings
-		if len(got) != 1 || got[0].ID != is.ID || !got[0].Since.Equal(is.Since) || !got[0].Until.After(got[0].Since) || got[0].By != "well" {
+		// As it goes on, the agent tells that it hardly ran, which is told until it tells more.
+		got := slices.DeleteFunc(s.findings("?from=-10m").Findings, func(f finding) bool { return f.Kind == "agent-starved" })
+		if len(got) != 1 || !got[0].isStill(is) || !got[0].Until.After(got[0].Since) || got[0].By != "well" {
 			t.Errorf("afterwards %+v is told, want %s, which is over", got, is.ID)
 		}
 	}
