@@ -162,7 +162,7 @@ func (e *evaluation) pairwise(l *layer) (picks []pick) {
 	}
 	for _, at := range slices.SortedFunc(maps.Keys(e.pairs), place.compare) {
 		t := e.pairs[at]
-		if fits, _ := l.fits(t); !fits || e.growing(l, at) || e.flaky(at) || !e.persists(at) || len(picks) >= mostRounds {
+		if fits, _ := l.fits(t); !fits || e.growing(l, at) || e.flakes[at.a] || e.flakes[at.b] || !e.persists(at) || len(picks) >= mostRounds {
 			continue
 		}
 		d, ok := t.direction(l.needs)
@@ -305,11 +305,6 @@ func (e *evaluation) growing(l *layer, at place) bool {
 	return false
 }
 
-// flaky says whether one of a pair's nodes loses so much that its paths seem dead.
-func (e *evaluation) flaky(at place) bool {
-	return e.State.nodes[at.a].flaky(e.now) || e.State.nodes[at.b].flaky(e.now)
-}
-
 // take takes out what a pick explains, and notes what of it is to be told.
 func (e *evaluation) take(p *pick) { e.takeSince(p, e.now) }
 
@@ -401,7 +396,7 @@ func (e *evaluation) left() (left []item) {
 // mayWait says whether something is late where an item leads through.
 func (e *evaluation) mayWait(i *item) bool {
 	for _, n := range i.ends() {
-		if e.State.nodes[n].flaky(e.now) {
+		if e.flakes[n] {
 			return true
 		}
 		for c := range between {

@@ -78,6 +78,10 @@
 // well. What two tellings of a session differ by is taken as one step: in which order
 // the losses came is not told.
 //
+// Where much is lost, several in a row are so by chance: what is silent there is dead only
+// after twice the time that it takes elsewhere, and a loss that was told goes on to be told
+// until the place is told to be dead.
+//
 // # A successor
 //
 // What is found follows from what agents told last, so that another State finds the same as

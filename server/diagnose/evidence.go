@@ -24,6 +24,9 @@ const (
 	// troubled is for how long nothing is heard where it is more than a loss or two, in
 	// milliseconds.
 	troubled = 4000
+	// deadThough is for how long nothing is heard of what is dead, in milliseconds, where so much
+	// is lost that several in a row are by chance.
+	deadThough = 12000
 	// outdated is how old what a silent agent told last may be, and overdue what one told that
 	// saw something bad, of which it tells every few seconds, or where that fails every half
 	// minute.
@@ -98,6 +101,8 @@ type evaluation struct {
 	died, spoke []time.Time
 	// diedOwn is that of rows on the node itself.
 	diedOwn []time.Time
+	// flakes says of a node that so much is lost there that its rows seem dead now and then.
+	flakes []bool
 	// wide are picks of a moment ago that were in both directions.
 	wide []*past
 	*board
@@ -106,6 +111,7 @@ type evaluation struct {
 // scratch is what evaluations use again and again.
 type scratch struct {
 	died, diedOwn, spoke []time.Time
+	flakes               []bool
 	board                board
 }
 
@@ -113,6 +119,10 @@ type scratch struct {
 func (e *evaluation) survey() {
 	n := len(e.nodes)
 	e.died, e.diedOwn, e.spoke = cleared(&e.scratch.died, n), cleared(&e.scratch.diedOwn, n), cleared(&e.scratch.spoke, n)
+	e.flakes = cleared(&e.scratch.flakes, n)
+	for i, n := range e.State.nodes {
+		e.flakes[i] = n.flaky(e.now)
+	}
 	for _, a := range e.agents {
 		a.deadTo = 0
 	}
@@ -197,6 +207,9 @@ func (e *evaluation) shown(a *agent, r *row) sight {
 	}
 	switch r.told {
 	case dead:
+		if r.silent < deadThough && !r.barred && e.flaky(a.node, r.target.node) {
+			return sight{is: isLate}
+		}
 		return e.deadWay(a, r)
 	case late:
 		if e.stale(a) {
@@ -210,6 +223,11 @@ func (e *evaluation) shown(a *agent, r *row) sight {
 		return sight{}
 	}
 	return e.goodSince(a, r)
+}
+
+// flaky says whether so much is lost between two nodes that it may seem dead.
+func (e *evaluation) flaky(x, y *node) bool {
+	return e.flakes[x.index] || e.flakes[y.index] || e.pairLoses(x, y)
 }
 
 // goodSince is good, if a row that was well as it was told still is, for all that is known.
@@ -341,7 +359,7 @@ func (e *evaluation) dialed(a *agent, r *row) sight {
 	switch {
 	case r.told != well, e.now.Sub(a.node.troubled) < fades, e.now.Sub(r.target.node.troubled) < fades:
 		return sight{} // a connection that was begun while a path was dead fails later
-	case r.refusing:
+	case r.refusing && !e.flaky(a.node, r.target.node):
 		return sight{is: isBad, either: true}
 	case r.dial == dialLost:
 		return sight{is: isLate}

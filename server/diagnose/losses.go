@@ -80,12 +80,12 @@ func (d *diagnosis) suspects() (all []suspect) {
 			return
 		}
 		layer, ok := d.layerOf(l)
-		if was := int(l.layer) - 1; was >= 0 && l.alarmed[was] && !ok {
-			layer, ok = was, true
+		was := int(l.layer) - 1
+		told := was >= 0 && l.alarmed[was]
+		if ok = ok && d.lossAt(&s, layer); ok && told && layer != was && !d.holds(&s) {
+			ok = false // what is told goes on until another layer can be told of instead
 		}
-		if ok && !d.deadAt(&s, layer) {
-			s.layer, s.test = layer, s.of[0].test[layer]
-			s.rest = s.seen(0).all(layer)
+		if ok || told && d.lossAt(&s, was) {
 			all = append(all, s)
 		}
 	}
@@ -116,8 +116,20 @@ func (d *diagnosis) suspects() (all []suspect) {
 	return all
 }
 
-// deadAt says whether a suspect's place is dead rather than lossy.
+// lossAt has a suspect be one of a layer; false where that is dead rather than lossy.
+func (d *diagnosis) lossAt(s *suspect, layer int) bool {
+	s.layer, s.test = layer, s.of[0].test[layer]
+	s.rest = s.seen(0).all(layer)
+	return !d.deadAt(s, layer)
+}
+
+// deadAt says whether a suspect's place is dead rather than lossy. One that was told to be lossy
+// is so until it is told to be dead: where much is lost, what is dead by chance comes and goes.
 func (d *diagnosis) deadAt(s *suspect, layer int) bool {
+	if int(s.of[0].layer) == layer+1 && s.place.scope != Cluster {
+		subject, _ := d.subject(s.place, NoDirection)
+		return slices.ContainsFunc(d.findings, func(f Finding) bool { return networks[f.Kind] && f.Subject == subject })
+	}
 	switch s.place.scope {
 	case Node:
 		return d.isDown(s.nodes[0], layer)

@@ -80,7 +80,7 @@ func TestLossesAreNamed(t *testing.T) {
 		}
 		return forward | back
 	}
-	twoWays := func(s *session) ways { return outOf(node, anything)(s) | into(node, anything)(s) }
+	twoWays := twoWaysOf(node)
 	const outward = "node-2: network loses of packets in the direction from it"
 	const inOverlay = "node-2: pod network loses of packets in the direction to it"
 	for _, c := range []lossCase{
@@ -286,5 +286,33 @@ func TestHalfOfThePacketsLostIsALossOfTheNode(t *testing.T) {
 		if !told {
 			t.Errorf("%d nodes: it was not found within 15 s", nodes)
 		}
+	}
+}
+
+func twoWaysOf(node string) func(*session) ways {
+	return func(s *session) ways { return outOf(node, anything)(s) | into(node, anything)(s) }
+}
+
+func TestWhereHalfIsLostNothingSeemsDeadAndTheLossIsToldAllTheTime(t *testing.T) {
+	w := newWorld(t, 3, 3)
+	w.lose = rated(.5, 0.001, twoWaysOf("node-2"))
+	w.run(time.Minute)
+	for range 300 {
+		w.run(time.Second)
+		if told := w.lossesTold(); told != "node-2: network loses of packets in both directions" {
+			t.Fatalf("after %v: found %q", w.now.Sub(noon), told)
+		}
+	}
+}
+
+func TestWhatLosesMuchAndThenAllIsDead(t *testing.T) {
+	w := newWorld(t, 3, 3)
+	w.lose = rated(.3, 0.001, twoWaysOf("node-2"))
+	w.run(time.Minute)
+	w.lose = twoWaysOf("node-2")
+	w.dumb = func(a *witness) bool { return a.Node == "node-2" }
+	w.run(20 * time.Second)
+	if got := w.sentences(); len(got) != 1 || !strings.HasPrefix(got[0], "node-2: unreachable") {
+		t.Errorf("found %q", got)
 	}
 }

@@ -17,7 +17,7 @@ const (
 	alarm, others, healed = 25, 8, 5
 	// healedFor is for how long it has to say so: where there are thousands of samples in a
 	// second, a hundred in a row come without a loss by chance.
-	healedFor = 5 * time.Second
+	healedFor = 8 * time.Second
 	// minutes is how long the background is remembered.
 	minutes = 10
 	// remembered is for how long it is known that a pair was lossy.

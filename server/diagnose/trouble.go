@@ -143,11 +143,16 @@ func (d *diagnosis) loses(n, other *node) bool {
 			return true
 		}
 	}
-	if other == nil {
+	return other != nil && d.pairLoses(n, other)
+}
+
+// pairLoses says whether what is between two nodes may be lossy.
+func (s *State) pairLoses(x, y *node) bool {
+	if len(s.sums.pairs) == 0 {
 		return false
 	}
-	for _, key := range []pairOf{{n, other}, {other, n}} {
-		if l := d.sums.pairs[key]; l != nil && l.loses() {
+	for _, key := range [...]pairOf{{x, y}, {y, x}} {
+		if l := s.sums.pairs[key]; l != nil && l.loses() {
 			return true
 		}
 	}

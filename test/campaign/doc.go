@@ -21,4 +21,5 @@
 //	late       named, but later than is promised
 //	gone       seconds from the end of the fault to that of the finding
 //	lingers    not gone half as long again after it should have been
+//	lapsed     over, or said to be something else, while the fault that was named lasted
 package main

@@ -12,7 +12,7 @@ import (
 
 // sums are what came of the trials of one kind at one size.
 type sums struct {
-	Faults, Right, Or, Missed, Wrong, False, Late, Linger int
+	Faults, Right, Or, Missed, Wrong, False, Late, Linger, Lapsed int
 	Named, Gone                                           []time.Duration
 	// Besides counts what was said that should not have been.
 	Besides map[string]int
@@ -43,6 +43,9 @@ func (s *sums) add(o *outcome) {
 		if s.Named = append(s.Named, f.named); f.late {
 			s.Late++
 		}
+		if f.lapsed {
+			s.Lapsed++
+		}
 		if f.lingers {
 			s.Linger++
 		} else {
@@ -54,7 +57,7 @@ func (s *sums) add(o *outcome) {
 // and adds those of others.
 func (s *sums) and(o *sums) {
 	s.Faults, s.Right, s.Or, s.Missed = s.Faults+o.Faults, s.Right+o.Right, s.Or+o.Or, s.Missed+o.Missed
-	s.Wrong, s.False, s.Late, s.Linger = s.Wrong+o.Wrong, s.False+o.False, s.Late+o.Late, s.Linger+o.Linger
+	s.Wrong, s.False, s.Late, s.Linger, s.Lapsed = s.Wrong+o.Wrong, s.False+o.False, s.Late+o.Late, s.Linger+o.Linger, s.Lapsed+o.Lapsed
 	s.Named, s.Gone = append(s.Named, o.Named...), append(s.Gone, o.Gone...)
 	if s.Besides == nil {
 		s.Besides = map[string]int{}
@@ -84,17 +87,17 @@ func share(n, of int) string {
 	return fmt.Sprintf("%.3f", float64(n)/float64(of))
 }
 
-const format = "%-28s %5s %6s %6s %4s %6s %6s %6s %9s %7s %6s %6s %6s %5s %6s %6s %7s\n"
+const format = "%-28s %5s %6s %6s %4s %6s %6s %6s %9s %7s %6s %6s %6s %5s %6s %6s %7s %6s\n"
 
 func head(to io.Writer) {
-	fmt.Fprintf(to, format, "kind", "nodes", "faults", "right", "or", "missed", "wrong", "false", "precision", "recall", "p50 s", "p95 s", "most s", "late", "gone50", "gone95", "lingers")
+	fmt.Fprintf(to, format, "kind", "nodes", "faults", "right", "or", "missed", "wrong", "false", "precision", "recall", "p50 s", "p95 s", "most s", "late", "gone50", "gone95", "lingers", "lapsed")
 }
 
 func (s *sums) line(to io.Writer, name string, nodes int) {
 	n := func(i int) string { return fmt.Sprint(i) }
 	fmt.Fprintf(to, format, name, n(nodes), n(s.Faults), n(s.Right), n(s.Or), n(s.Missed), n(s.Wrong), n(s.False),
 		s.precision(), s.recall(), fraction(s.Named, 0.5), fraction(s.Named, 0.95), fraction(s.Named, 1), n(s.Late),
-		fraction(s.Gone, 0.5), fraction(s.Gone, 0.95), n(s.Linger))
+		fraction(s.Gone, 0.5), fraction(s.Gone, 0.95), n(s.Linger), n(s.Lapsed))
 }
 
 // rest prints what was said that should not have been, the most frequent first.

@@ -72,13 +72,15 @@ type found struct {
 	named, gone time.Duration // 0 where it never was
 	late        bool          // than it should have been
 	lingers     bool
+	// lapsed says that it ended, or said something else, once it was right, while it lasted.
+	lapsed bool
 }
 
 const (
 	// warm is for how long a cluster is well before; stays for how long a fault lasts at
 	// least once it is named.
 	warm  = 90 * time.Second
-	stays = 15 * time.Second
+	stays = 40 * time.Second
 	// sharpens is how long it may take after that until it says all that can be known.
 	sharpens = 20 * time.Second
 )
@@ -179,9 +181,10 @@ type watch struct {
 
 // held is a finding with all that it said.
 type held struct {
-	id    string
-	said  []said
-	ended time.Time
+	id     string
+	said   []said
+	ended  time.Time
+	paused bool // was over before all was healed
 }
 
 type said struct {
@@ -224,6 +227,7 @@ func (w *watch) second() {
 		w.tell(fmt.Sprintf("%s %s: %s", e.Held.ID, verb, e.Held.Sentence()))
 		if h.ended = (time.Time{}); e.Change == diagnose.Ends {
 			h.ended = now
+			h.paused = h.paused || w.healed.IsZero()
 			continue
 		}
 		h.said = append(h.said, said{now, e.Held.Finding})
@@ -256,6 +260,22 @@ func (h *held) best(want *want, until time.Time) (fit, time.Time) {
 		last = f
 	}
 	return last, since
+}
+
+// wavers says whether what was said was right, and then something else, until all was healed.
+func (h *held) wavers(want *want, healed time.Time) bool {
+	right := false
+	for _, s := range h.said {
+		if !healed.IsZero() && s.at.After(healed) {
+			break
+		}
+		is := want.fits(&s.finding)
+		if right && is < exact {
+			return true
+		}
+		right = right || is == exact
+	}
+	return false
 }
 
 func (w *watch) of(i int) (best *held, is fit, since time.Time) {
@@ -299,7 +319,7 @@ func (w *watch) judge() {
 		}
 		right[h] = true
 		f.named = since.Sub(o.injected)
-		f.late = f.named > w.within[i]
+		f.late, f.lapsed = f.named > w.within[i], h.paused || h.wavers(&o.wants[i], w.healed)
 		if f.lingers = h.ended.IsZero(); !f.lingers {
 			f.gone = max(0, h.ended.Sub(w.healed))
 		}
@@ -328,7 +348,7 @@ func (w *watch) judge() {
 
 // bad says whether anything went otherwise than it should.
 func (o *outcome) bad() bool {
-	return len(o.wrong)+len(o.false) > 0 || slices.ContainsFunc(o.found, func(f found) bool { return f.is < among || f.late || f.lingers })
+	return len(o.wrong)+len(o.false) > 0 || slices.ContainsFunc(o.found, func(f found) bool { return f.is < among || f.late || f.lingers || f.lapsed })
 }
 
 // tell tells how it went, and how to see that again.
