@@ -287,7 +287,7 @@ func same(a, b *Finding) bool {
 		return false
 	}
 	if a.Kind == b.Kind {
-		return a.Class == b.Class || a.Kind == Loss || shares[a.Kind]
+		return a.Class == b.Class || a.Kind == Loss || a.Kind.shares()
 	}
 	return networks[a.Kind] && networks[b.Kind]
 }

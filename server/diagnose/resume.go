@@ -14,7 +14,7 @@ func (s *State) Resume(findings []Finding) {
 		case f.Subject.Scope != Node || s.byName[f.Subject.Names[0]] == nil:
 		case f.Kind == Starved:
 			s.resumeStarving(f)
-		case shares[f.Kind]:
+		case f.Kind.shares():
 			s.resumeFailing(f)
 		}
 	}
@@ -129,8 +129,11 @@ func (s *State) resumeStarving(f *Finding) {
 
 func (s *State) resumeFailing(f *Finding) {
 	for _, a := range s.byName[f.Subject.Names[0]].agents {
-		if !a.failing.IsZero() && f.Since.Before(a.failing) {
-			a.failing = f.Since
+		for of, is := range a.failing {
+			if slices.Contains(asks[f.Kind], of.Kind) && f.Since.Before(is.since) {
+				is.since = f.Since
+				a.failing[of] = is
+			}
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/netchecker/netchecker/pkg/report"
 )
 
 // clockOf is how times are written in sentences: on the server's wall clock, in UTC.
@@ -17,7 +19,7 @@ func (f *Finding) Sentence() string {
 	b.WriteString(f.where())
 	b.WriteString(": ")
 	b.WriteString(f.what())
-	if f.Subject.Scope == Node && shares[f.Kind] && f.Class != "" {
+	if f.Subject.Scope == Node && f.Kind.shares() && f.Class != "" {
 		b.WriteString(" on the " + f.Class)
 	}
 	if f.Family != "" {
@@ -41,8 +43,14 @@ func printable(r rune) rune {
 	return ' '
 }
 
-// shares are the kinds that are about what all agents share.
-var shares = map[Kind]bool{Service: true, NodePort: true, DNS: true, DNSServer: true, WrongDNS: true, KubeAPI: true}
+// asks has, of the kinds that are about what all agents share, what they ask that fails.
+var asks = map[Kind][]report.SharedKind{
+	Service: {report.ServiceAddress, report.ServiceName}, NodePort: {report.NodePort}, KubeAPI: {report.KubeAPI},
+	DNS: {report.DNS, report.DNSServer}, DNSServer: {report.DNSServer}, WrongDNS: {report.DNS, report.DNSServer},
+}
+
+// shares says whether a kind is about what all agents share.
+func (k Kind) shares() bool { return asks[k] != nil }
 
 // where names the subject, or those that it may be.
 func (f *Finding) where() string {

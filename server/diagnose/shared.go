@@ -77,7 +77,7 @@ func (a *asked) sum() (s asking) {
 //	one node     the API server                              Services' addresses   KubeAPI
 //	any of DNS   is answered wrongly                                               WrongDNS
 func (d *diagnosis) share() {
-	fails := slices.ContainsFunc(d.agents, func(a *agent) bool { return !a.failing.IsZero() })
+	fails := slices.ContainsFunc(d.agents, func(a *agent) bool { return len(a.failing) > 0 })
 	if !fails {
 		return
 	}
@@ -110,7 +110,7 @@ type sharing struct {
 // take takes in what agents ask of some things.
 func (s *sharing) take(which func(Thing) bool) {
 	for _, a := range s.agents {
-		if a.mesh == nil || !a.ready() || a.gone(s.now) || !a.failing.IsZero() && s.now.Sub(a.at) > overdue {
+		if a.mesh == nil || !a.ready() || a.gone(s.now) || len(a.failing) > 0 && s.now.Sub(a.at) > overdue {
 			continue
 		}
 		for i := range a.mesh.Shared {
@@ -156,11 +156,12 @@ func (a *asking) add(by *agent, row *report.Shared, least uint64) {
 		return
 	}
 	a.failing++
-	if by.wrong[thingOf(row)] {
+	f := by.failing[thingOf(row)]
+	if f.wrong {
 		a.wrong++
 	}
-	if a.since.IsZero() || by.failing.Before(a.since) {
-		a.since = by.failing
+	if a.since.IsZero() || f.since.Before(a.since) {
+		a.since = f.since
 	}
 	a.message = cmp.Or(a.message, row.Message)
 }
@@ -286,13 +287,34 @@ func (s *sharing) failsAt(n *node, kind report.SharedKind) bool {
 		if t.Kind != kind || a == nil || s.forAll(t) {
 			continue
 		}
-		if s.counts[t].waits() || !a.fails() || s.now.Sub(a.sum().since) < max(leastEvery, s.in.Every)+settlesAfter {
+		if s.counts[t].waits() || !a.fails() {
 			return false
 		}
 		some = true
 	}
-	return some
+	return some && s.now.Sub(s.failsSince(n, kind)) >= s.settled()
 }
+
+// failsSince is since when things of a kind fail at a node, and others that began to so little
+// before that they may be of the same fault.
+func (s *sharing) failsSince(n *node, kind report.SharedKind) (since time.Time) {
+	earliest := func(is func(Thing, time.Time) bool) {
+		for t, nodes := range s.things {
+			if a := nodes[n]; a != nil {
+				if at := a.sum().since; !at.IsZero() && is(t, at) && (since.IsZero() || at.Before(since)) {
+					since = at
+				}
+			}
+		}
+	}
+	earliest(func(t Thing, _ time.Time) bool { return t.Kind == kind })
+	together := since.Add(-s.settled())
+	earliest(func(_ Thing, at time.Time) bool { return at.After(together) })
+	return since
+}
+
+// settled is how long after one agent found that something fails all others know.
+func (s *sharing) settled() time.Duration { return max(leastEvery, s.in.Every) + settlesAfter }
 
 // mayFailAt says whether things of a kind may soon be found to fail at a node.
 func (s *sharing) mayFailAt(n *node, kind report.SharedKind) bool {
@@ -321,6 +343,7 @@ func (s *sharing) tell(kind Kind, subject Subject, of report.SharedKind, at *nod
 	}
 	f := finding(kind, subject, here)
 	if at != nil {
+		f.Since = s.failsSince(at, of)
 		if total := s.totals[of]; total.all() > here.all() {
 			f.Against = []Count{{"elsewhere", total.bad() - here.bad(), total.all() - here.all()}}
 		}

@@ -65,12 +65,10 @@ type agent struct {
 	// the highest number that was told.
 	rows    []row
 	highest uint32
-	// ill is how many of the rows are not well, for whatever reason, and failing says that
-	// something that all share fails, since a time.
+	// ill is how many of the rows are not well, for whatever reason, and failing has what
+	// fails of what all share.
 	ill     int
-	failing time.Time
-	// wrong are the things of which the newest answer that failed was a wrong one.
-	wrong map[Thing]bool
+	failing map[Thing]failure
 	// starving says that it hardly ran between the last two tellings, since a time.
 	starving time.Time
 	still    time.Time // when it was found to stand still last
@@ -192,7 +190,7 @@ func (s *State) take(a *agent, t *Telling) {
 		return
 	}
 	if first {
-		a.boot, a.booted, a.rows, a.highest, a.failing, a.starving = t.Boot, t.Booted, nil, 0, time.Time{}, time.Time{}
+		a.boot, a.booted, a.rows, a.highest, a.failing, a.starving = t.Boot, t.Booted, nil, 0, nil, time.Time{}
 	}
 	was, before := a.mesh, a.asOf
 	if first {
@@ -319,24 +317,35 @@ func (a *agent) count() {
 
 // share notes since when something fails that all share.
 func (a *agent) share(was *report.Mesh) {
-	fails := false
+	var failing map[Thing]failure
 	for i := range a.mesh.Shared {
-		if row := &a.mesh.Shared[i]; row.Run > 0 {
-			fails = true
-			a.failed(row, was)
+		row := &a.mesh.Shared[i]
+		if row.Run == 0 {
+			continue
 		}
+		if failing == nil {
+			failing = map[Thing]failure{}
+		}
+		of := thingOf(row)
+		f, known := a.failing[of]
+		if !known {
+			f.since = a.at
+		}
+		failing[of] = f.next(row, was)
 	}
-	switch {
-	case !fails:
-		a.failing, a.wrong = time.Time{}, nil
-	case a.failing.IsZero():
-		a.failing = a.at
-	}
+	a.failing = failing
 }
 
-// failed notes whether what fails is answered wrongly: which of both was counted since it was
-// told the last time.
-func (a *agent) failed(row *report.Shared, was *report.Mesh) {
+// failure is since when a thing fails, and whether the newest answer that failed was a wrong
+// one.
+type failure struct {
+	since time.Time
+	wrong bool
+}
+
+// next is what it is once a row is told: which of both was counted since it was told the last
+// time.
+func (f failure) next(row *report.Shared, was *report.Mesh) failure {
 	var before report.Shared
 	if was != nil {
 		if i := slices.IndexFunc(was.Shared, func(o report.Shared) bool { return o.Kind == row.Kind && o.Target == row.Target }); i >= 0 {
@@ -344,13 +353,10 @@ func (a *agent) failed(row *report.Shared, was *report.Mesh) {
 		}
 	}
 	wrong, other := row.Wrong > before.Wrong, row.Lost > before.Lost || row.Refused > before.Refused
-	if wrong == other {
-		return // as before, or nobody knows
+	if wrong != other { // else it is as before, or nobody knows
+		f.wrong = wrong
 	}
-	if a.wrong == nil {
-		a.wrong = map[Thing]bool{}
-	}
-	a.wrong[thingOf(row)] = wrong
+	return f
 }
 
 const (

@@ -13,7 +13,7 @@ import (
 // sums are what came of the trials of one kind at one size.
 type sums struct {
 	Faults, Right, Or, Missed, Wrong, False, Late, Linger, Lapsed int
-	Named, Gone                                           []time.Duration
+	Named, Gone                                                   []time.Duration
 	// Besides counts what was said that should not have been.
 	Besides map[string]int
 }

@@ -262,7 +262,7 @@ func meshServerAway(w world) {
 func meshAPIServerDown(w world) {
 	begun := time.Now()
 	w.counted(func() {
-		w.sharesBreak(func(s share) bool { return s.Kind == "kube-api" }, noShare, nil, "apiserver-down")
+		w.sharesBreak(func(s share) bool { return s.Kind == "kube-api" }, noShare, as("kube-api"), "apiserver-down")
 		w.sleep(away() - time.Since(begun))
 	})
 	w.eventually(func() error { return w.nodesReady(begun) })
@@ -300,25 +300,28 @@ func meshOverlayCut(w world, node string) {
 func meshOverlayPairCut(w world, node string) {
 	others := w.butFor(node)
 	w.breaks(w.door(), dead, func(p path) bool { return p.between(node, others[0]) && crossesOverlay(p) },
-		nil, "overlay-pair-cut", node, others[0])
+		as("pod-network "+pairOf(node, others[0])+" both"), "overlay-pair-cut", node, others[0])
 }
 
 // meshUnderlayCut: nobody hears of a node that is cut from the server's own.
 func meshUnderlayCut(w world, node string) {
 	other := slices.DeleteFunc(w.others(), func(name string) bool { return name == node })[0]
 	w.breaks(w.door(), dead, func(p path) bool { return p.between(node, other) },
-		nil, "underlay-cut", node, other)
+		as("underlay "+pairOf(node, other)+" both"), "underlay-cut", node, other)
 }
 
 func meshHostPodsCut(w world, node string) {
 	w.breaks(w.door(), dead, func(p path) bool { return p == path{ownNode, node, node} },
-		nil, "host-pods-cut", node)
+		as("own-pods "+node), "host-pods-cut", node)
 }
 
 func meshBlackHole(w world, node string) {
 	w.breaks(w.door(), hole, func(p path) bool { return p.touches(node) && crossesOverlay(p) },
 		as("black-hole "+node+" both"), "blackhole", node, "1300")
 }
+
+// pairOf is how a finding names two nodes.
+func pairOf(a, b string) string { return min(a, b) + " " + max(a, b) }
 
 // loses injects a fault that loses a share of what is on its way on some paths, and sees
 // that it is named, and counted there, by its direction, and nowhere else.
@@ -364,13 +367,13 @@ func (w world) measured(door netip.AddrPort) map[string]cell {
 func meshOverlayLoss(w world, node string) {
 	w.loses(func(p path) bool { return p.to == node && p.touches(node) && crossesOverlay(p) && p.from != node },
 		func(p path) bool { return p.from == node && crossesOverlay(p) && p.to != node },
-		as("loss "+node+" in"), "overlay-loss", node, "40", "in")
+		as("loss "+node+" in"), "overlay-loss", node, "30", "in")
 }
 
 // meshLoss: both ways, of all that leaves the node or comes to it.
 func meshLoss(w world, node string) {
 	crosses := func(p path) bool { return p.touches(node) && p.class != ownNode }
-	w.loses(crosses, crosses, as("loss "+node+" both"), "loss", node, "40")
+	w.loses(crosses, crosses, as("loss "+node+" both"), "loss", node, "30")
 }
 
 // meshSlow: what passes the node's cable takes 0.3 s longer, each way.
@@ -383,7 +386,7 @@ func meshSlow(w world, node string) {
 // hear before it is over.
 func meshLinkDown(w world, node string) {
 	w.breaks(w.door(), dead, func(p path) bool { return p.to == node && p.from != node },
-		nil, "link-down", node)
+		as("node-unreachable "+node+" out or both"), "link-down", node)
 }
 
 // meshKubeletDead: its pods go on.
@@ -396,6 +399,7 @@ func meshKubeletDead(w world, node string) {
 				w.Errorf("a path is worse: %v", c)
 			}
 		}
+		w.named(w.door(), namedWithin, as())
 	}, "kubelet-dead", node)
 }
 
@@ -610,7 +614,7 @@ func meshNodePortBroken(w world, node string) {
 // straight is well.
 func meshKubeProxyDead(w world, node string) {
 	w.sharesBreak(func(s share) bool { return s.From == node && s.Kind != "dns-server" }, noShare,
-		nil, "kubeproxy-dead", node)
+		as("service "+node), "kubeproxy-dead", node)
 }
 
 func meshDNSCut(w world, node string) {
@@ -625,7 +629,7 @@ func meshDNSPodCut(w world) {
 		"--output", "jsonpath={.items[0].status.podIP}")
 	w.sharesBreak(func(s share) bool { return s.Kind == "dns-server" && strings.HasPrefix(s.Target, first+":") },
 		func(s share) bool { return s.Kind == "dns" || s.Kind == "service-name" },
-		nil, "dns-pod-cut")
+		as("dns-server "+first+":53"), "dns-pod-cut")
 }
 
 // meshDNSWrong: the servers are made anew for that, so that agents ask old ones until they
@@ -634,6 +638,7 @@ func meshDNSWrong(w world) {
 	door := w.door()
 	may := func(s share) bool { return s.Kind == "dns-server" || s.Kind == "service-name" }
 	w.broken(func() {
+		w.named(door, namedWithin, as("wrong-dns"))
 		w.sharesShow(door, func(s share) bool { return s.Kind == "dns" }, may)
 		all, err := w.shares(door)
 		w.must(err)
@@ -643,6 +648,7 @@ func meshDNSWrong(w world) {
 			}
 		}
 	}, "dns-wrong")
+	w.named(door, goneWithin, as())
 	w.sharesShow(door, noShare, may)
 }
 
