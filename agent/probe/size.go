@@ -109,8 +109,10 @@ type Sizing struct {
 	step  sizeStep
 	trial sizeTrial
 
-	// The search: packets of low bytes passed and such of high did not.
+	// The search: packets of low bytes passed and such of high did not. failed says that some did
+	// not in this search.
 	low, high, steps int
+	failed           bool
 	there            int // what passed on the way there
 	hole             report.Hole
 }

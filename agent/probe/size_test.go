@@ -147,6 +147,23 @@ func TestAHoleIsToldAtOnceAndItsSizeThen(t *testing.T) {
 	s.want(t, "after it", report.HoleForward, 1500, 1500)
 }
 
+func TestAHoleThatIsOverByTheTimeItIsSearchedIsForgotten(t *testing.T) {
+	s := newSizing(1500)
+	s.run(15 * time.Second)
+	s.there.hole = 1000
+	for s.Result().Hole == report.NoHole && s.now < time.Minute {
+		s.run(s.now + time.Second)
+	}
+	told := s.now
+	s.there.hole = 0
+	for s.Result().Hole != report.NoHole && s.now < time.Minute {
+		s.run(s.now + time.Second)
+	}
+	if took := s.now - told; told == time.Minute || took > 12*time.Second {
+		t.Errorf("told at %v, and forgotten %v after; want 12 s at most: the search and one question", told, took)
+	}
+}
+
 func TestWhatIsWellIsAskedOnceIn10Seconds(t *testing.T) {
 	s := newSizing(1500)
 	s.run(25 * time.Second)

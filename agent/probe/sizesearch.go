@@ -82,7 +82,7 @@ func (s *Sizing) announce() {
 // search begins to look for the largest packet that passes on one way, knowing one that
 // does not.
 func (s *Sizing) search(now time.Duration, step sizeStep, high int) {
-	s.step, s.low, s.high, s.steps = step, s.floor(), high, 0
+	s.step, s.low, s.high, s.steps, s.failed = step, s.floor(), high, 0, false
 	s.searchOn(now)
 }
 
@@ -96,7 +96,7 @@ func (s *Sizing) halve(passed bool) {
 	if passed {
 		s.low = at
 	} else {
-		s.high = at
+		s.high, s.failed = at, true
 	}
 }
 
@@ -125,7 +125,9 @@ func (s *Sizing) found(now time.Duration, here int) {
 	s.result.There, s.result.Here, s.result.Hole = uint64(s.there), uint64(here), s.hole
 	s.again = now + sizeAnew
 	s.watch()
-	s.due = now + sizeEvery
+	if s.due = now + sizeEvery; !s.failed {
+		s.due = now + sizeApart // what was silent before it may pass by now
+	}
 }
 
 // tooLarge: the route there knows that it takes less, so there is no hole in it.

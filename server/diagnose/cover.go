@@ -162,7 +162,7 @@ func (e *evaluation) pairwise(l *layer) (picks []pick) {
 	}
 	for _, at := range slices.SortedFunc(maps.Keys(e.pairs), place.compare) {
 		t := e.pairs[at]
-		if fits, _ := l.fits(t); !fits || e.growing(l, at) || e.flakes[at.a] || e.flakes[at.b] || !e.persists(at) || len(picks) >= mostRounds {
+		if fits, _ := l.fits(t); !fits || e.growing(l, at) || e.flakes[at.a] || e.flakes[at.b] || !e.persists(at) || !e.spoken(l, at) || len(picks) >= mostRounds {
 			continue
 		}
 		d, ok := t.direction(l.needs)
@@ -189,6 +189,29 @@ func (e *evaluation) persists(at place) bool {
 		}
 	}
 	return true
+}
+
+// spoken says whether most rows of a layer between two nodes are bad, also of those that say
+// nothing, where what is told may be of a moment ago: what is well is told of seldom.
+func (e *evaluation) spoken(l *layer, at place) bool {
+	if e.symptom == deadness {
+		return true
+	}
+	bad, all := 0, 0
+	for _, n := range []int{at.a, at.b} {
+		for _, a := range e.State.nodes[n].agents {
+			for i := range a.rows {
+				r := &a.rows[i]
+				if r.target == nil || r.six != e.six || !slices.Contains(l.needs, r.class) || pairPlace(a.node, r.target.node) != at || r.told != well || !a.counts(r) {
+					continue
+				}
+				if all++; e.sight(a, r).is == isBad {
+					bad++
+				}
+			}
+		}
+	}
+	return bad*2 >= all
 }
 
 // openPairs looks at the pairs of nodes between which something of a layer is bad that

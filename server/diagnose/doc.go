@@ -79,8 +79,9 @@
 // the losses came is not told.
 //
 // Where much is lost, several in a row are so by chance: what is silent there is dead only
-// after twice the time that it takes elsewhere, and a loss that was told goes on to be told
-// until the place is told to be dead.
+// after twice the time that it takes elsewhere. What a path lost while it was dead for some
+// seconds is no loss: sessions have to lose again, or the losses to go on for half a
+// minute. And a loss that was told goes on to be told until the place is told to be dead.
 //
 // # A successor
 //

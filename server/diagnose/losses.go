@@ -25,6 +25,12 @@ const (
 	// told are losses within which an agent says so, of about as many sessions as it has to
 	// other nodes at most.
 	toldAfter, mostSessions = 6, 8
+	// A session loses again from so many seconds after it was told to lose before: what is lost
+	// at one moment is told at once; and up to so many.
+	againFrom, againUntil = 4, 120
+	// lastsFor is for how long losses that no session has again are told until they are no
+	// moment's: those of few sessions, and of short ones.
+	lastsFor = 30 * time.Second
 )
 
 // suspect is a component that is lossy by its own sums.
@@ -238,7 +244,7 @@ func (d *diagnosis) holds(s *suspect) bool {
 	switch {
 	case s.chosen():
 		return true
-	case s.rest.rate() < leastRate, s.test == one && d.now.Sub(d.began) < learns:
+	case !s.lasts(), s.rest.rate() < leastRate, s.test == one && d.now.Sub(d.began) < learns:
 		return false
 	case s.place.scope == Pair:
 		from, to := s.nodes[0], s.nodes[1]
@@ -251,6 +257,13 @@ func (d *diagnosis) holds(s *suspect) bool {
 		return alone || s.seen(0).spread(s.rest, step)
 	}
 	return alone || s.withoutWorst().by(step) >= others && (s.place.scope != Cluster || s.everywhere())
+}
+
+// lasts says whether what is lost is no moment's: a path that is dead for some seconds is no
+// loss once it is over.
+func (s *suspect) lasts() bool {
+	e := s.seen(0)
+	return s.rest.again*8 >= s.rest.lost || e.last.Sub(e.since) >= lastsFor
 }
 
 // may says whether a node is lossy in a direction, and not on the way to or from a peer alone.
@@ -267,7 +280,7 @@ func (e *seen) spread(all samples, step step) bool {
 	if parts.all == 0 {
 		return false
 	}
-	without := samples{max(0, all.lost-worst.lost), all.all * (1 - worst.all/parts.all)}
+	without := samples{lost: max(0, all.lost-worst.lost), all: all.all * (1 - worst.all/parts.all)}
 	return without.by(step) >= others
 }
 
@@ -281,7 +294,7 @@ func (e *seen) spreads(peer *node, layer int, step step) bool {
 	for _, p := range e.parts {
 		parts = parts.and(p.samples)
 	}
-	without := samples{max(0, all.lost-of.lost), all.all * (1 - of.all/max(1, parts.all))}
+	without := samples{lost: max(0, all.lost-of.lost), all: all.all * (1 - of.all/max(1, parts.all))}
 	return without.by(step) > -verdict
 }
 

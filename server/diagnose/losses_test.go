@@ -91,7 +91,7 @@ func TestLossesAreNamed(t *testing.T) {
 		{"10% into a node of twenty by the overlay", 20, .1, into(node, overlay), 20 * time.Second, 30 * time.Second, inOverlay, ""},
 		{"10% out of a node", 9, .1, outOf(node, anything), 20 * time.Second, 30 * time.Second, outward, ""},
 		{"10% out of a node of three", 3, .1, outOf(node, anything), 30 * time.Second, 30 * time.Second, outward, ""},
-		{"10% both ways of a node", 9, .1, twoWays, 20 * time.Second, 30 * time.Second, "node-2: network loses of packets in both directions", outward},
+		{"10% both ways of a node", 9, .1, twoWays, 20 * time.Second, 30 * time.Second, "node-2: network loses of packets in both directions", "node-2: network loses of packets in the direction to it"},
 		{"10% both ways of a node of three", 3, .1, twoWays, 30 * time.Second, 30 * time.Second, "node-2: network loses of packets in both directions", outward},
 		{"5% into a node", 9, .05, into(node, anything), 60 * time.Second, 30 * time.Second, "node-2: network loses of packets in the direction to it", ""},
 		{"5% into a node of three", 3, .05, into(node, anything), 60 * time.Second, 30 * time.Second, "node-2: network loses of packets in the direction to it", ""},
@@ -314,5 +314,18 @@ func TestWhatLosesMuchAndThenAllIsDead(t *testing.T) {
 	w.run(20 * time.Second)
 	if got := w.sentences(); len(got) != 1 || !strings.HasPrefix(got[0], "node-2: unreachable") {
 		t.Errorf("found %q", got)
+	}
+}
+
+func TestWhatIsDeadForSecondsIsNoLossOnceItIsOver(t *testing.T) {
+	for _, lasts := range []time.Duration{3 * time.Second, 5 * time.Second, 7 * time.Second} {
+		w := newWorld(t, 9, 3)
+		w.lose = both(func(s *session) bool { return s.touches("node-2") && s.class() == "pod-pod" })
+		w.run(lasts)
+		w.lose = func(*session) ways { return 0 }
+		for range 90 {
+			w.run(time.Second)
+			w.none()
+		}
 	}
 }

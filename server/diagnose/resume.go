@@ -47,7 +47,7 @@ func (s *State) resumeLoss(f *Finding) {
 		l.seen[test].active, l.seen[test].since = true, f.Since
 		l.alarmed[layer], l.test[layer], l.sums[layer][test] = true, uint8(test), alarm
 		for _, c := range classes {
-			l.seen[test].classes[c] = samples{float64(f.For[0].Bad) / shares, float64(f.For[0].All) / shares}
+			l.seen[test].classes[c] = samples{lost: float64(f.For[0].Bad) / shares, all: float64(f.For[0].All) / shares}
 		}
 	}
 }

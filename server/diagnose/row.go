@@ -110,6 +110,8 @@ type row struct {
 	// revived is when it was answered again after it was dead, on the agent's clock in
 	// seconds; flapping says that this was so twice within flapsWithin.
 	revived uint32
+	// lost is when some were told to be lost last, on the agent's clock in seconds.
+	lost uint32
 	// passes is the largest packet that does, where there is a hole, in bytes.
 	passes uint32
 
@@ -143,6 +145,9 @@ func (r *row) dead() bool {
 type batch struct {
 	lostForward, lostBack, delivered, cameThere uint32
 	valid                                       bool
+	// silent says that nothing was heard as the session was told the time before, so that what is
+	// lost may be of that time; again, that it is not, and losses were told before.
+	silent, again bool
 }
 
 // update takes in what is told of the session now, at asOf on its agent's clock. fresh says
@@ -151,7 +156,8 @@ func (r *row) update(s *report.Session, asOf time.Duration, fresh bool) batch {
 	answered, forwardLost, backLost := uint32(s.Answered()), uint32(s.Forward), uint32(s.Back)
 	b := batch{
 		lostForward: forwardLost - r.forward, lostBack: backLost - r.back, delivered: answered - r.answered,
-		valid: s.Answered() >= uint64(r.answered) && s.Forward >= uint64(r.forward) && s.Back >= uint64(r.back),
+		silent: r.silent > 0,
+		valid:  s.Answered() >= uint64(r.answered) && s.Forward >= uint64(r.forward) && s.Back >= uint64(r.back),
 	}
 	b.lostForward, b.lostBack = r.pardon(b.lostForward), r.pardon(b.lostBack)
 	b.cameThere = b.delivered + b.lostBack

@@ -418,6 +418,11 @@ func (s *State) count(a *agent, r *row, b batch, skip bool) {
 	if b.lostForward == 0 && b.lostBack == 0 && b.delivered == 0 {
 		return
 	}
+	if b.lostForward+b.lostBack > 0 {
+		now := uint32(a.asOf / time.Second)
+		ago := now - r.lost
+		b.again, r.lost = r.lost > 0 && !b.silent && ago >= againFrom && ago <= againUntil, now
+	}
 	s.sums.add(a.node, r.target.node, r.class, b, a.before)
 }
 

@@ -42,35 +42,35 @@ func TestWhatSessionsCountIsCountedOnce(t *testing.T) {
 		does func(*world)
 		want samples // both ways of each that was answered, and one of each that was lost
 	}{
-		{"a session that is told the first time", func(w *world) { w.tells("a", booted, row(1, 60, 4), nil) }, samples{4, 56 + 60}},
+		{"a session that is told the first time", func(w *world) { w.tells("a", booted, row(1, 60, 4), nil) }, samples{lost: 4, all: 56 + 60}},
 		{"what it has more than before", func(w *world) {
 			w.tells("a", booted, row(1, 60, 4), nil)
 			w.tells("a", booted, row(1, 70, 4), nil)
-		}, samples{4, 66 + 70}},
+		}, samples{lost: 4, all: 66 + 70}},
 		{"what is told again as it is over", func(w *world) {
 			w.tells("a", booted, row(1, 60, 4), nil)
 			w.tells("a", booted, nil, row(1, 62, 4))
 			w.tells("a", booted, nil, row(1, 62, 4))
-		}, samples{4, 58 + 62}},
+		}, samples{lost: 4, all: 58 + 62}},
 		{"an update that leaves out what is over, which is told later", func(w *world) {
 			w.tells("a", booted, row(1, 60, 4), nil)
 			w.tells("a", booted, row(2, 10, 0), nil)
 			w.tells("a", booted, row(2, 20, 0), row(1, 62, 4))
-		}, samples{4, 58 + 62 + 20 + 20}},
-		{"a session that is over as it is told the first time", func(w *world) { w.tells("a", booted, nil, row(1, 30, 0)) }, samples{0, 60}},
+		}, samples{lost: 4, all: 58 + 62 + 20 + 20}},
+		{"a session that is over as it is told the first time", func(w *world) { w.tells("a", booted, nil, row(1, 30, 0)) }, samples{lost: 0, all: 60}},
 		{"a life from before the server, of which only what is new is counted", func(w *world) {
 			w.tells("a", noon.Add(-time.Hour), row(1, 60, 4), nil)
 			w.tells("a", noon.Add(-time.Hour), row(1, 61, 4), nil)
-		}, samples{0, 2}},
+		}, samples{lost: 0, all: 2}},
 		{"another life counts anew", func(w *world) {
 			w.tells("a", booted, row(1, 60, 4), nil)
 			w.tells("b", booted.Add(time.Minute), row(1, 10, 0), nil)
 			w.tells("a", booted, row(1, 70, 4), nil)
-		}, samples{4, 56 + 60 + 20}},
+		}, samples{lost: 4, all: 56 + 60 + 20}},
 		{"sums that fall", func(w *world) {
 			w.tells("a", booted, row(1, 60, 4), nil)
 			w.tells("a", booted, row(1, 30, 2), nil)
-		}, samples{4, 56 + 60}},
+		}, samples{lost: 4, all: 56 + 60}},
 	} {
 		w := bare(t, 2, 1)
 		w.now = noon.Add(3 * time.Minute)

@@ -58,14 +58,17 @@ func stepOf(rate, background float64) step {
 	return step{math.Log(rate / background), math.Log((1 - background) / (1 - rate))}
 }
 
-// samples are packets in one direction of a component, as many of which are lost.
-type samples struct{ lost, all float64 }
+// samples are packets in one direction of a component, as many of which are lost; again by
+// sessions that had lost some before, so that they are not of one moment.
+type samples struct{ lost, all, again float64 }
 
 func (s samples) minus(o samples) samples {
-	return samples{max(0, s.lost-o.lost), max(0, s.all-o.all)}
+	return samples{lost: max(0, s.lost-o.lost), all: max(0, s.all-o.all), again: max(0, s.again-o.again)}
 }
 
-func (s samples) and(o samples) samples { return samples{s.lost + o.lost, s.all + o.all} }
+func (s samples) and(o samples) samples {
+	return samples{lost: s.lost + o.lost, all: s.all + o.all, again: s.again + o.again}
+}
 
 // rate is the part that is lost.
 func (s samples) rate() float64 {
@@ -124,7 +127,8 @@ type seen struct {
 	classes [between]samples
 	parts   []part
 	active  bool
-	since   time.Time // when the first loss was told
+	// since is when the first loss was told, and last when the last was.
+	since, last time.Time
 }
 
 // add adds samples of a class, of a peer. It does nothing for deliveries while nothing is
@@ -168,6 +172,9 @@ func (e *seen) add(c class, peer *node, s samples, now time.Time) {
 			return
 		}
 		e.active, e.since = true, now
+	}
+	if s.lost > 0 {
+		e.last = now
 	}
 	e.classes[c] = e.classes[c].and(s)
 	e.part(peer, s)
@@ -318,8 +325,15 @@ func (s *sums) add(from, to *node, c class, b batch, since time.Time) {
 	if c >= between {
 		return
 	}
-	s.way(from, to, c, samples{float64(b.lostForward), float64(b.lostForward + b.cameThere)}, since)
-	s.way(to, from, c, samples{float64(b.lostBack), float64(b.lostBack + b.delivered)}, since)
+	way := func(from, to *node, lost, came uint32) {
+		n := samples{lost: float64(lost), all: float64(lost + came)}
+		if b.again {
+			n.again = n.lost
+		}
+		s.way(from, to, c, n, since)
+	}
+	way(from, to, b.lostForward, b.cameThere)
+	way(to, from, b.lostBack, b.delivered)
 }
 
 // way adds samples that went from one node to another.

@@ -30,6 +30,10 @@ type injection struct {
 	faults []sim.Fault
 	wants  []want
 	may    []diagnose.Kind
+	// lasts is for how long the faults do; 0: until all is healed. maybe is what may be found
+	// of those that are over so soon that it need not.
+	lasts time.Duration
+	maybe []want
 	// churn is what is done to the cluster that is no fault.
 	churn func(*sim.World, time.Duration)
 }
@@ -390,4 +394,16 @@ func peaceful() []entry {
 			return injection{faults: []sim.Fault{{At: sim.At(sim.AtProcessors, n), Degree: d}}, may: []diagnose.Kind{diagnose.Starved}}
 		}),
 	}
+}
+
+// brief are faults that are over before they need be named: what is said of them may be said, and
+// nothing else.
+func brief() entry {
+	return entry{name: "brief", least: 3, within: within(2 * time.Minute), draw: func(c *cluster) injection {
+		all := slices.DeleteFunc(catalogue(), func(e entry) bool { return e.least > c.cfg.Nodes || e.name == "machine" })
+		in := all[c.IntN(len(all))].draw(c)
+		in.lasts = time.Duration(3000+c.IntN(15000)) * time.Millisecond
+		in.wants, in.maybe = nil, in.wants
+		return in
+	}}
 }

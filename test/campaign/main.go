@@ -94,7 +94,10 @@ func (o *options) size(to io.Writer, nodes int) {
 }
 
 // everything is all that there are trials of.
-func everything() []entry { return append(catalogue(), peaceful()...) }
+func everything() []entry { return append(usual(), brief()) }
+
+// usual is what the fixed part of the campaign has trials of.
+func usual() []entry { return append(catalogue(), peaceful()...) }
 
 // trials runs some of a kind and size, and returns what came of them, and those that went
 // wrong, or all.

@@ -105,7 +105,12 @@ func (t trial) run(entries []entry) *outcome {
 		in := e.draw(c)
 		for _, f := range in.faults {
 			f.From = at
-			w.tell(fmt.Sprintf("%v: %v", f.At, degree(f.Degree)))
+			what := fmt.Sprintf("%v: %v", f.At, degree(f.Degree))
+			if in.lasts > 0 {
+				f.Until = at + in.lasts
+				what += fmt.Sprintf(", for %v", in.lasts)
+			}
+			w.tell(what)
 			if err := s.world.Inject(f); err != nil {
 				panic(fmt.Sprintf("%v: %v", t, err))
 			}
@@ -114,7 +119,7 @@ func (t trial) run(entries []entry) *outcome {
 			in.churn(s.world, at)
 		}
 		o.wants = append(o.wants, in.wants...)
-		w.may = append(w.may, in.may...)
+		w.may, w.maybe = append(w.may, in.may...), append(w.maybe, in.maybe...)
 		for range in.wants {
 			w.within = append(w.within, e.within(c))
 		}
@@ -175,6 +180,7 @@ type watch struct {
 	outcome *outcome
 	within  []time.Duration
 	may     []diagnose.Kind
+	maybe   []want
 	healed  time.Time
 	all     []*held
 }
@@ -262,6 +268,12 @@ func (h *held) best(want *want, until time.Time) (fit, time.Time) {
 	return last, since
 }
 
+// is says whether it is of a place and kind, if it was to be found at all.
+func (h *held) is(want want) bool {
+	last := h.said[len(h.said)-1].finding
+	return last.Kind == want.kind && (last.Subject == want.subject || slices.Contains(last.Or, want.subject))
+}
+
 // wavers says whether what was said was right, and then something else, until all was healed.
 func (h *held) wavers(want *want, healed time.Time) bool {
 	right := false
@@ -325,7 +337,7 @@ func (w *watch) judge() {
 		}
 	}
 	for _, h := range w.all {
-		if right[h] {
+		if right[h] || slices.ContainsFunc(w.maybe, h.is) {
 			continue
 		}
 		if last := h.said[len(h.said)-1].finding; slices.Contains(w.may, last.Kind) {
