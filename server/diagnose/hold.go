@@ -77,7 +77,8 @@ func (l *Look) gone(s Subject) string {
 //	again, 2 s after the first time or more  it begins
 //	while it lasts                           it goes on, and may grow sharper
 //	no more                                  it ends after 10 s; a loss at once
-//	again within 60 s of its end             the same one begins again
+//	again within 60 s of its end             the same one begins again; what was dead, if
+//	                                           as the same kind
 //	its subject is gone                      it ends
 //	nothing can be known                     all stands still
 //
@@ -206,7 +207,7 @@ func (h *Hold) see(f *Finding, now time.Time) (Event, bool) {
 func (h *Hold) of(f *Finding, now time.Time) (found *holding) {
 	for _, one := range h.held {
 		over := !one.Ended.IsZero()
-		if !same(&one.Finding, f) || one.seen.Equal(now) || over && now.Sub(one.Ended) > sameWithin {
+		if !same(&one.Finding, f) || one.seen.Equal(now) || over && (one.Kind != f.Kind && one.Kind != Loss || now.Sub(one.Ended) > sameWithin) {
 			continue
 		}
 		if found == nil || !over || one.Key() == f.Key() && !found.Ended.IsZero() {

@@ -11,6 +11,7 @@ import (
 var (
 	podNetwork = Finding{Kind: PodNetwork, Subject: Subject{Node, [2]string{"node-2"}}, Direction: In}
 	bothWays   = Finding{Kind: PodNetwork, Subject: podNetwork.Subject, Direction: Both}
+	cutOff     = Finding{Kind: NodeUnreachable, Subject: podNetwork.Subject, Direction: OutOrBoth}
 	lossOfTwo  = Finding{Kind: Loss, Subject: podNetwork.Subject, Direction: In}
 	lossOfPods = Finding{Kind: Loss, Subject: podNetwork.Subject, Direction: In, Class: "pod-to-pod"}
 	otherNode  = Finding{Kind: PodNetwork, Subject: Subject{Node, [2]string{"node-3"}}, Direction: In}
@@ -105,6 +106,11 @@ func TestFindingsAreHeld(t *testing.T) {
 			h.sees(3 * time.Second)
 			h.sees(5*time.Second, podNetwork)
 		}, []string{"2 s: begins f1 loss node-2 in", "5 s: ends f1 loss node-2 in, well", "10 s: begins f1 pod-network node-2 in"}},
+		{"what was dead and is so in another way is another", func(h *holdTest) {
+			h.sees(5*time.Second, podNetwork)
+			h.sees(20 * time.Second)
+			h.sees(5*time.Second, cutOff)
+		}, []string{"2 s: begins f1 pod-network node-2 in", "14 s: ends f1 pod-network node-2 in, well", "27 s: begins f2 node-unreachable node-2 out or both"}},
 		{"a second fault of the same place is another", func(h *holdTest) {
 			h.sees(5*time.Second, lossOfTwo)
 			h.sees(5*time.Second, podNetwork, lossOfTwo)

@@ -19,6 +19,8 @@ const (
 	// settlesAfter is how long after one agent found that something fails all others know,
 	// besides the time between two of their questions.
 	settlesAfter = 3 * time.Second
+	// recoversWithin is within what time all whom the same failed for are well again once it is.
+	recoversWithin = 20 * time.Second
 	// leastEvery is the least time between two questions.
 	leastEvery = 5 * time.Second
 )
@@ -241,11 +243,32 @@ func (s *sharing) count() {
 				c.good++
 			}
 		}
-		if s.counts[t], s.totals[t.Kind] = c, total; s.failsForAll(t) {
+		if s.counts[t], s.totals[t.Kind] = c, total; s.failsForAll(t) || s.recovered(t)*3 >= len(s.nodes) {
 			s.failed[t] = s.now
 		}
 	}
 	maps.DeleteFunc(s.failed, func(_ Thing, last time.Time) bool { return last.Before(s.recently()) })
+}
+
+// recovered counts the nodes for which a thing failed a moment ago, and does not any more: where
+// they are many, what still fails for the others is no fault of theirs.
+func (s *sharing) recovered(t Thing) (nodes int) {
+	for n, a := range s.things[t] {
+		sum, last := a.sum(), n.failed[t]
+		switch {
+		case sum.failing > 0:
+			if n.failed == nil {
+				n.failed = map[Thing]time.Time{}
+			}
+			n.failed[t] = s.now
+		case last.IsZero():
+		case s.now.Sub(last) > recoversWithin:
+			delete(n.failed, t)
+		case sum.late == 0:
+			nodes++
+		}
+	}
+	return nodes
 }
 
 // forAll says whether a thing fails for all, or did so a moment ago.

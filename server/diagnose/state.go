@@ -90,9 +90,10 @@ type node struct {
 	down         troubles
 	holes        onset // when sessions there began to have holes, and dials to fail to connect
 	dials        onset
-	unserved     time.Time // when its Services were found to fail last
-	flaked       time.Time // when it lost so much last that its rows seem dead
-	pairs        int       // sums of pairs that touch it
+	unserved     time.Time           // when its Services were found to fail last
+	failed       map[Thing]time.Time // when what all share failed there last
+	flaked       time.Time           // when it lost so much last that its rows seem dead
+	pairs        int                 // sums of pairs that touch it
 }
 
 // New returns a State that knows nothing; now is the server's wall clock. What was counted
