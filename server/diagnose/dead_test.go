@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -260,4 +261,22 @@ func TestWithoutAgentsOnHostsItIsNotKnownWhichNetworkIsDown(t *testing.T) {
 	w.run(3 * time.Minute)
 	w.lose = both(at("node-2", anything))
 	w.finds(12*time.Second, "node-2: pod network down in both directions since 10:43:00 (16 of 16 pod paths fail; or the network between hosts, which nobody measures): look at the CNI on node-2, or UDP 8472 between nodes")
+}
+
+func TestWhatIsToldBeforeOthersGotWellIsNoFaultOfItsOwn(t *testing.T) {
+	for _, lasts := range []time.Duration{8 * time.Second, 9 * time.Second, 10 * time.Second, 11 * time.Second} {
+		w := newWorld(t, 9, 3)
+		w.lose = both(func(s *session) bool { return s.touches("node-2") && s.class() == "pod-pod" })
+		w.run(lasts)
+		w.lose = func(*session) ways { return 0 }
+		w.dumb = func(a *witness) bool { return a.Node == "node-5" }
+		for range 14 {
+			w.run(time.Second)
+			for _, s := range w.sentences() {
+				if strings.Contains(s, "node-5") {
+					t.Errorf("%v dead, at %v: %s", lasts, w.now, s)
+				}
+			}
+		}
+	}
 }

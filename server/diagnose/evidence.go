@@ -207,7 +207,7 @@ func (e *evaluation) shown(a *agent, r *row) sight {
 	}
 	switch r.told {
 	case dead:
-		if r.silent < deadThough && !r.barred && e.flaky(a.node, r.target.node) {
+		if r.silent < deadThough && !r.barred && e.flaky(a.node, r.target.node) || a.at.Before(later(a.node.revived, r.target.node.revived)) {
 			return sight{is: isLate}
 		}
 		return e.deadWay(a, r)

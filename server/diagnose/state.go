@@ -86,6 +86,7 @@ type node struct {
 	zoned, index int
 	agents       []*agent
 	lossy        [2]lossy  // by direction, in and out
+	revived      time.Time // when one of its rows that had been dead was told to be well last
 	troubled     time.Time // when some of its rows were dead last
 	down         troubles
 	holes        onset // when sessions there began to have holes, and dials to fail to connect
@@ -235,6 +236,9 @@ func (s *State) rows(a *agent, m *report.Mesh, old bool) {
 		if r.dialRun > 0 && dialed && r.dial == dialLost && r.target != nil {
 			a.node.dials.add(a.at, connects)
 			r.target.node.dials.add(a.at, connects)
+		}
+		if wasDead && !r.dead() && r.target != nil {
+			a.node.revived, r.target.node.revived = a.at, a.at
 		}
 		s.count(a, r, b, wasDead && !r.flapping || fresh && (old || uint32(one.ID) <= highest))
 		a.highest = max(a.highest, uint32(one.ID))

@@ -16,8 +16,7 @@ import (
 // promised, which test/campaign judges; how long it took is logged.
 const namedWithin, goneWithin = time.Minute, time.Minute
 
-// naming is what a fault is found as; nil where that was not seen in a real cluster yet,
-// and so is not claimed.
+// naming is what a fault is found as.
 type naming []string
 
 // as is nothing where nothing should be found.
@@ -53,9 +52,6 @@ func (w world) findings(door netip.AddrPort) ([]finding, error) {
 // nothing else is for some time after.
 func (w world) named(door netip.AddrPort, within time.Duration, want naming) {
 	w.Helper()
-	if want == nil {
-		return
-	}
 	check := func() error {
 		found, err := w.findings(door)
 		if err != nil {
@@ -84,13 +80,5 @@ func (w world) named(door netip.AddrPort, within time.Duration, want naming) {
 			w.Error(err)
 			return
 		}
-	}
-}
-
-// wellAgain waits until nothing is found any more, where something was.
-func (w world) wellAgain(door netip.AddrPort, was naming) {
-	w.Helper()
-	if was != nil {
-		w.named(door, goneWithin, as())
 	}
 }

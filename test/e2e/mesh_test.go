@@ -65,8 +65,8 @@ type cell struct {
 	Back                    uint64 `json:"lost_back"`
 	Open                    uint64 `json:"unanswered"`
 	Refused, Suspect        uint64
-	Silent                  float64                   `json:"silent_seconds"`
-	RoundTrip               struct{ Longest float64 } `json:"round_trip_ms"`
+	Silent                  float64                `json:"silent_seconds"`
+	RoundTrip               struct{ Mean float64 } `json:"round_trip_ms"`
 	TCP                     struct {
 		Tried  uint64
 		InARow uint64 `json:"failing_in_a_row"`
@@ -183,7 +183,7 @@ func (w world) breaks(door netip.AddrPort, has symptom, want func(path) bool, na
 		w.named(door, namedWithin, named)
 		w.showsIn(door, has, want)
 	}, fault, args...)
-	w.wellAgain(door, named)
+	w.named(door, goneWithin, as())
 	w.showsIn(door, func(c cell) bool { return c.Dead > 0 || c.TCP.InARow > 0 || c.Size.Hole != "" }, func(path) bool { return false })
 }
 
@@ -376,10 +376,21 @@ func meshLoss(w world, node string) {
 	w.loses(crosses, crosses, as("loss "+node+" both"), "loss", node, "30")
 }
 
-// meshSlow: what passes the node's cable takes 0.3 s longer, each way.
+// meshSlow: what passes the node's cable takes 0.3 s longer, each way. All agents have told of
+// that by their next report but one, of some seconds of it at least.
 func meshSlow(w world, node string) {
-	w.breaks(w.door(), func(c cell) bool { return c.RoundTrip.Longest >= 500 }, func(p path) bool { return p.touches(node) && p.class != ownNode },
-		nil, "delay", node, "300")
+	door := w.door()
+	before := w.measured(door)
+	slower := func(c cell) bool {
+		was := before[c.path().String()+c.Family]
+		took := c.RoundTrip.Mean*float64(c.Answered) - was.RoundTrip.Mean*float64(was.Answered)
+		return took > 25*float64(c.Answered-was.Answered)
+	}
+	w.broken(func() {
+		w.sleep(70 * time.Second)
+		w.showsIn(door, slower, func(p path) bool { return p.touches(node) && p.class != ownNode })
+	}, "delay", node, "300")
+	w.showsIn(door, func(c cell) bool { return c.Dead > 0 || c.TCP.InARow > 0 || c.Size.Hole != "" }, func(path) bool { return false })
 }
 
 // meshLinkDown: all that the others ask there is lost, and what the node sees nobody can
@@ -596,7 +607,7 @@ func (w world) sharesBreak(want, may func(share) bool, named naming, fault strin
 		w.sharesShow(door, want, may)
 		w.showsIn(door, dead, func(path) bool { return false })
 	}, fault, args...)
-	w.wellAgain(door, named)
+	w.named(door, goneWithin, as())
 	w.sharesShow(door, noShare, may)
 }
 
