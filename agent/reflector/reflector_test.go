@@ -263,8 +263,8 @@ func TestAnAgentThatEndsSaysSoToItsSessions(t *testing.T) {
 	}
 }
 
+// Not beside others, which would be given the port that it leaves.
 func TestWithoutASessionItEndsAtOnceAndLeavesItsPort(t *testing.T) {
-	t.Parallel()
 	for range 5 {
 		r, end := running(t, "0.0.0.0:0")
 		_, _ = probe.Exchange(t.Context(), at(r, "127.0.0.1"), question(1))
