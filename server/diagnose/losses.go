@@ -66,8 +66,10 @@ func (d *diagnosis) losses() {
 			break
 		}
 		best.out = true
-		chosen = append(chosen, best)
-		best.of[0].layer, best.of[0].owed, best.of[0].told = uint8(best.layer)+1, nil, d.now
+		if best.chosen() || best.lasts() { // else it is not told yet, and nothing else in its stead
+			chosen = append(chosen, best)
+			best.of[0].layer, best.of[0].owed, best.of[0].told = uint8(best.layer)+1, nil, d.now
+		}
 		for i := range all {
 			d.explain(&all[i], best)
 		}
@@ -244,7 +246,7 @@ func (d *diagnosis) holds(s *suspect) bool {
 	switch {
 	case s.chosen():
 		return true
-	case !s.lasts(), s.rest.rate() < leastRate, s.test == one && d.now.Sub(d.began) < learns:
+	case s.rest.rate() < leastRate, s.test == one && d.now.Sub(d.began) < learns:
 		return false
 	case s.place.scope == Pair:
 		from, to := s.nodes[0], s.nodes[1]

@@ -64,8 +64,9 @@ var areas = []area{
 		),
 		oneOf("not cut",
 			onEach("loss on the underlay, each way", world.others, meshLoss),
-			onEach("slow: what passes that node's cable, and nothing else", world.nodes, meshSlow),
 			onEach("the kubelet dead: no path is worse", world.nodes, meshKubeletDead),
+			// After it, since what is lost as it heals is told late.
+			onEach("slow: what passes that node's cable, and nothing else", world.nodes, meshSlow),
 		),
 		oneOf("in one direction",
 			onEach("overlay loss in one direction", world.nodes, meshOverlayLoss),
