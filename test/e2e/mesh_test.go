@@ -659,8 +659,8 @@ func meshDNSWrong(w world) {
 			}
 		}
 	}, "dns-wrong")
-	w.named(door, goneWithin, as())
 	w.sharesShow(door, noShare, may)
+	w.named(door, goneWithin, as())
 }
 
 func meshAPIServerCut(w world, node string) {
