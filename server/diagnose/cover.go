@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -198,20 +199,31 @@ func (e *evaluation) spoken(l *layer, at place) bool {
 		return true
 	}
 	bad, all := 0, 0
-	for _, n := range []int{at.a, at.b} {
-		for _, a := range e.State.nodes[n].agents {
-			for i := range a.rows {
-				r := &a.rows[i]
-				if r.target == nil || r.six != e.six || !slices.Contains(l.needs, r.class) || pairPlace(a.node, r.target.node) != at || r.told != well || !a.counts(r) {
-					continue
-				}
-				if all++; e.sight(a, r).is == isBad {
-					bad++
+	for a, r := range e.across(at) {
+		if !slices.Contains(l.needs, r.class) || r.told != well || !a.counts(r) {
+			continue
+		}
+		if all++; e.sight(a, r).is == isBad {
+			bad++
+		}
+	}
+	return bad*2 >= all
+}
+
+// across are the rows between two nodes, with the agents that told them.
+func (e *evaluation) across(at place) iter.Seq2[*agent, *row] {
+	return func(yield func(*agent, *row) bool) {
+		for _, n := range []int{at.a, at.b} {
+			for _, a := range e.State.nodes[n].agents {
+				for i := range a.rows {
+					r := &a.rows[i]
+					if r.target != nil && r.six == e.six && r.class != ownNode && pairPlace(a.node, r.target.node) == at && !yield(a, r) {
+						return
+					}
 				}
 			}
 		}
 	}
-	return bad*2 >= all
 }
 
 // openPairs looks at the pairs of nodes between which something of a layer is bad that

@@ -143,17 +143,9 @@ func (e *evaluation) tallyOf(at place) *tally {
 		return e.zonePairs[zonesOf{at.a, at.b}]
 	}
 	t := &tally{}
-	for _, n := range []int{at.a, at.b} {
-		for _, a := range e.State.nodes[n].agents {
-			for i := range a.rows {
-				r := &a.rows[i]
-				if r.target == nil || r.six != e.six || r.class == ownNode || pairPlace(a.node, r.target.node) != at {
-					continue
-				}
-				if s := e.sight(a, r); s.is != nothing {
-					t.add(r.class, s, a.node.index == at.a, 1)
-				}
-			}
+	for a, r := range e.across(at) {
+		if s := e.sight(a, r); s.is != nothing {
+			t.add(r.class, s, a.node.index == at.a, 1)
 		}
 	}
 	return t

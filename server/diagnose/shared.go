@@ -243,28 +243,35 @@ func (s *sharing) count() {
 				c.good++
 			}
 		}
-		if s.counts[t], s.totals[t.Kind] = c, total; s.failsForAll(t) || s.recovered(t)*3 >= len(s.nodes) {
+		s.counts[t], s.totals[t.Kind] = c, total
+		s.remember(t)
+		if s.failsForAll(t) || s.recovered(t)*3 >= len(s.nodes) {
 			s.failed[t] = s.now
 		}
 	}
 	maps.DeleteFunc(s.failed, func(_ Thing, last time.Time) bool { return last.Before(s.recently()) })
 }
 
-// recovered counts the nodes for which a thing failed a moment ago, and does not any more: where
-// they are many, what still fails for the others is no fault of theirs.
-func (s *sharing) recovered(t Thing) (nodes int) {
+// remember notes at which nodes a thing fails, and forgets where it did so long ago.
+func (s *sharing) remember(t Thing) {
 	for n, a := range s.things[t] {
-		sum, last := a.sum(), n.failed[t]
 		switch {
-		case sum.failing > 0:
+		case a.sum().failing > 0:
 			if n.failed == nil {
 				n.failed = map[Thing]time.Time{}
 			}
 			n.failed[t] = s.now
-		case last.IsZero():
-		case s.now.Sub(last) > recoversWithin:
+		case s.now.Sub(n.failed[t]) > recoversWithin:
 			delete(n.failed, t)
-		case sum.late == 0:
+		}
+	}
+}
+
+// recovered counts the nodes for which a thing failed a moment ago, and does not any more: where
+// they are many, what still fails for the others is no fault of theirs.
+func (s *sharing) recovered(t Thing) (nodes int) {
+	for n, a := range s.things[t] {
+		if sum := a.sum(); !n.failed[t].IsZero() && sum.failing == 0 && sum.late == 0 {
 			nodes++
 		}
 	}
