@@ -19,6 +19,8 @@ import (
 type History interface {
 	// Page returns intervals; the error says what is wrong with the query's After.
 	Page(intervals.Query) (intervals.Page, error)
+	// Between returns those that touch [from, to), by their beginning.
+	Between(from, to time.Time) []intervals.Interval
 	// Sums are by backend, connection and network, SumsOfAllNetworks by the first two.
 	Sums(from, to time.Time) []intervals.Sum
 	SumsOfAllNetworks(from, to time.Time) []intervals.Sum

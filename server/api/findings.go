@@ -58,6 +58,10 @@ type shownFinding struct {
 	Silent    []string          `json:"silent_agents,omitempty"`
 	Detail    string            `json:"detail,omitempty"`
 	Sentence  string            `json:"sentence"`
+	// Disruption is what agents of the place met with at the time, and More how many more
+	// intervals there are.
+	Disruption []shownInterval `json:"disruption,omitempty"`
+	More       int             `json:"more_disruption,omitempty"`
 	// Still says that nothing can end it now.
 	Still bool `json:"standing_still,omitempty"`
 }
@@ -121,8 +125,11 @@ func (s *server) findings(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusOK, textOf(found, &answer))
 		return
 	}
+	citing := s.citingFor(snap.List, found, now)
 	for i := range found {
-		answer.Findings = append(answer.Findings, shownOf(&found[i], still != ""))
+		is := shownOf(&found[i], still != "")
+		is.Disruption, is.More = citing.of(&found[i], now)
+		answer.Findings = append(answer.Findings, is)
 	}
 	answerJSON(w, answer)
 }
