@@ -117,9 +117,14 @@ func hasZone(list *fleet.List, zone string) bool {
 	return false
 }
 
+// controlPlane is the label of nodes that have an API server, as kubeadm and others set it:
+// https://kubernetes.io/docs/reference/labels-annotations-taints/#node-role-kubernetes-io-control-plane
+const controlPlane = "node-role.kubernetes.io/control-plane"
+
 // Homes are the nodes on which the things lie that agents are told to ask, as far as that is
 // known: name servers on their pods' nodes, which servers has by what agents call these; the
-// name service on all of those; netchecker's Service on the nodes of its servers.
+// name service on all of those; netchecker's Service on the nodes of its servers; the API
+// server on those that are labelled as the control plane's.
 func Homes(list *fleet.List, told *assignment.Shared, servers map[string]string) map[diagnose.Thing][]string {
 	homes := map[diagnose.Thing][]string{}
 	for target, node := range servers {
@@ -132,6 +137,14 @@ func Homes(list *fleet.List, told *assignment.Shared, servers map[string]string)
 			add(homes, diagnose.Thing{Kind: report.ServiceAddress, Target: netip.AddrPortFrom(a, told.ServicePort).String()}, node)
 		}
 		add(homes, diagnose.Thing{Kind: report.NodePort}, node)
+	}
+	for name, n := range list.Nodes {
+		if _, labelled := n.Labels[controlPlane]; !labelled {
+			continue
+		}
+		for _, a := range told.KubeAPI {
+			add(homes, diagnose.Thing{Kind: report.KubeAPI, Target: a.String()}, name)
+		}
 	}
 	return homes
 }

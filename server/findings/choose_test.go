@@ -94,14 +94,14 @@ func TestOfANodeThatIsGoingOnlyWhatLastsAlreadyIsTold(t *testing.T) {
 	}
 }
 
-func TestHomesAreTheNodesOfNameServersAndOfTheServers(t *testing.T) {
+func TestHomesAreTheNodesOfNameServersOfTheServersAndOfTheAPIServer(t *testing.T) {
 	list := &fleet.List{Agents: []fleet.Agent{
 		{Node: "n1", Network: report.Host, Addresses: []string{"192.168.0.1", "fd00::1"}},
 		{Node: "n2", Network: report.Host, Addresses: []string{"192.168.0.2"}},
 		{Node: "n3", Network: report.Pod, Addresses: []string{"192.168.0.1"}},
-	}}
+	}, Nodes: map[string]fleet.Node{"n1": {}, "n2": {Labels: map[string]string{controlPlane: ""}}, "n3": {Labels: map[string]string{controlPlane: ""}}}}
 	told := &assignment.Shared{
-		Name: "x.y.svc", ServicePort: 8081, Want: []netip.Addr{netip.MustParseAddr("10.96.0.9")},
+		Name: "x.y.svc", KubeAPI: []netip.AddrPort{netip.MustParseAddrPort("10.96.0.1:443")}, ServicePort: 8081, Want: []netip.Addr{netip.MustParseAddr("10.96.0.9")},
 		Nodes: []netip.Addr{netip.MustParseAddr("192.168.0.2"), netip.MustParseAddr("192.168.0.1"), netip.MustParseAddr("192.168.0.9")},
 	}
 	got := Homes(list, told, map[string]string{"10.244.1.5:53": "n3", "10.244.2.5:53": "n1", "10.244.2.6:53": "n1"})
@@ -114,6 +114,7 @@ func TestHomesAreTheNodesOfNameServersAndOfTheServers(t *testing.T) {
 		{Kind: report.ServiceName, Target: "x.y.svc"}:           both,
 		{Kind: report.ServiceAddress, Target: "10.96.0.9:8081"}: both,
 		{Kind: report.NodePort}:                                 both,
+		{Kind: report.KubeAPI, Target: "10.96.0.1:443"}:         {"n2", "n3"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
