@@ -74,9 +74,6 @@ var groups = []cli.Group{
 	{Title: "Of the original server", Flags: []string{"kubeproxyinit"}},
 }
 
-// findingsFail is whether critical findings fail the check where nobody says.
-const findingsFail = false
-
 // AddFlags makes fs set o, which gets the defaults.
 func (o *Options) AddFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.Endpoint, "endpoint", "0.0.0.0:8081", "the `address` to serve at; 0.0.0.0 means IPv6 too, where there is any")
@@ -88,7 +85,7 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 	fs.IntVar(&o.StartingGrace, "starting-grace", 120, "the `seconds` an agent may take to report for the first time")
 	fs.IntVar(&o.PingTimeout, "ping-timeout", 5, "the `seconds` etcd may be silent before nothing can be known")
 	fs.IntVar(&o.CheckInterval, "check-interval", 10, "the `seconds` between two looks at the agent pods, where they can't be watched")
-	fs.BoolVar(&o.FindingsFail, "findings-fail", findingsFail, "have the check answer 400 while a finding is critical, as while a node can't be reached; ?findings=ok asks without")
+	fs.BoolVar(&o.FindingsFail, "findings-fail", true, "have the check answer 400 while a finding is critical, as while a node can't be reached; =false for the original's rule, by which absent and outdated agents alone do; ?findings=ok asks by that")
 
 	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "the kubeconfig `file` of the cluster; empty for the cluster that the server runs in")
 	fs.StringVar(&o.AgentsFile, "agents-file", "", "a YAML `file` that lists the expected agents, instead of a cluster; it is watched for changes")

@@ -38,7 +38,7 @@ func TestDefaultsAreThoseOfTheOriginalServer(t *testing.T) {
 	o.AddFlags(fs)
 	for name, want := range map[string]string{
 		"endpoint": "0.0.0.0:8081", "kubeproxyinit": "false", "report-ttl": "300", "ping-timeout": "5", "check-interval": "10",
-		"etcd-endpoints": "", "etcd-tree": "netchecker", "etcd-key": "", "etcd-cert": "", "etcd-ca": "", "starting-grace": "120", "findings-fail": "false", "max-body-bytes": "1048576",
+		"etcd-endpoints": "", "etcd-tree": "netchecker", "etcd-key": "", "etcd-cert": "", "etcd-ca": "", "starting-grace": "120", "findings-fail": "true", "max-body-bytes": "1048576",
 		"namespace": "", "service-name": "netchecker-service", "backends-file": "", "backend-rate-limit": "200", "allow-loopback": "false",
 	} {
 		if got := fs.Lookup(name).DefValue; got != want {

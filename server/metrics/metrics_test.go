@@ -211,7 +211,7 @@ netchecker_store_out_of_space 0
 # HELP netchecker_store_view_age_seconds Time since everything in etcd was known to the server; not there before it was first read.
 # TYPE netchecker_store_view_age_seconds gauge
 netchecker_store_view_age_seconds 0.25
-# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do where -findings-fail says so.
+# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do, unless -findings-fail=false.
 # TYPE netchecker_verdict gauge
 netchecker_verdict{outcome="cannot_know"} 0
 netchecker_verdict{outcome="failing"} 1
@@ -224,7 +224,7 @@ func TestWhileBlindNoAgentHasAStateAndTheVerdictIsCannotKnow(t *testing.T) {
 	v := three()
 	v.States, v.Unknown = nil, judge.Unknown{Cause: judge.StoreSilent, For: 12 * time.Second}
 	wantText(t, metricsOf(v), `
-# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do where -findings-fail says so.
+# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do, unless -findings-fail=false.
 # TYPE netchecker_verdict gauge
 netchecker_verdict{outcome="cannot_know"} 1
 netchecker_verdict{outcome="failing"} 0
@@ -238,7 +238,7 @@ func TestTheVerdictIsThatOfTheCheckWithStartingOK(t *testing.T) {
 	v.Summary.Add(evaluate.Evidence{}, evaluate.Reporting, true)
 	v.Summary.Add(evaluate.Evidence{}, evaluate.Starting, false)
 	wantText(t, metricsOf(v), `
-# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do where -findings-fail says so.
+# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do, unless -findings-fail=false.
 # TYPE netchecker_verdict gauge
 netchecker_verdict{outcome="cannot_know"} 0
 netchecker_verdict{outcome="failing"} 0
@@ -248,7 +248,7 @@ netchecker_verdict{outcome="ok"} 1
 	for fail, failing := range map[bool]float64{false: 0, true: 1} {
 		v.FindingsFail = fail
 		wantText(t, metricsOf(v), fmt.Sprintf(`
-# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do where -findings-fail says so.
+# HELP netchecker_verdict The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do, unless -findings-fail=false.
 # TYPE netchecker_verdict gauge
 netchecker_verdict{outcome="cannot_know"} 0
 netchecker_verdict{outcome="failing"} %v

@@ -10,7 +10,7 @@ import (
 
 var (
 	verdictDesc = prometheus.NewDesc("netchecker_verdict",
-		"The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do where -findings-fail says so.", []string{"outcome"}, nil)
+		"The connectivity check's verdict: 1 for the outcome that holds, 0 for the others. Agents that are still starting fail nothing here; critical findings do, unless -findings-fail=false.", []string{"outcome"}, nil)
 	agentsDesc = prometheus.NewDesc("netchecker_agents",
 		"Expected agents by state and network; not there while the verdict cannot be known.", []string{"state", "network"}, nil)
 	listedDesc = prometheus.NewDesc("netchecker_pod_list_agents",

@@ -39,8 +39,8 @@ var switches = []struct {
 	{"Events", nil, []expectation{
 		{server, container + "args.16", "null"}, {server, container + "env.0", `{"name":"POD_NAMESPACE","valueFrom":{"fieldRef":{"fieldPath":"metadata.namespace"}}}`},
 		{server, container + "env.1", `{"name":"MY_POD_IP","valueFrom":{"fieldRef":{"fieldPath":"status.podIP"}}}`}, {server, container + "env.2", `{"name":"MY_NODE_IP","valueFrom":{"fieldRef":{"fieldPath":"status.hostIP"}}}`}}, nil},
-	{"critical findings fail nothing", nil, []expectation{{server, container + "args.15", `"-findings-fail=false"`}}, nil},
-	{"critical findings fail the check", []string{"server.findingsFail=true"}, []expectation{{server, container + "args.15", `"-findings-fail=true"`}}, nil},
+	{"critical findings fail the check", nil, []expectation{{server, container + "args.15", `"-findings-fail=true"`}}, nil},
+	{"critical findings fail nothing", []string{"server.findingsFail=false"}, []expectation{{server, container + "args.15", `"-findings-fail=false"`}}, nil},
 	{"no backends", []string{"backends=null"}, []expectation{{"ConfigMap/netchecker-backends", "data", `{"backends.yaml":"backends: []\n"}`}}, nil},
 	{"backends", []string{"backends[0].name=kubelet", "backends[0].url=http://{nodeIP}:10248/healthz", "backends[0].from=every-agent", "backends[0].intervalMillis=2000",
 		"backends[1].name=shop", "backends[1].url=https://shop.example.com/", "backends[1].status={200,204}", "backends[1].token=shop-token", "backends[1].headers.X-Probe=a: b", "server.backendRateLimit=500",
@@ -83,7 +83,7 @@ var switches = []struct {
 		{server, container + "args", `["-endpoint=0.0.0.0:8081","-report-ttl=300","-starting-grace=120","-ping-timeout=5","-check-interval=10","-drain-timeout=5",` +
 			`"-max-body-bytes=1048576","-max-connections=32768","-v=0","-etcd-tree=netchecker","-etcd-compact=true","-etcd-endpoints=https://a:2379,https://b:2379",` +
 			`"-etcd-ca=/etc/netchecker/etcd/ca.crt","-etcd-cert=/etc/netchecker/etcd/tls.crt","-etcd-key=/etc/netchecker/etcd/tls.key",` +
-			`"-backends-file=/etc/netchecker/backends/backends.yaml","-backend-rate-limit=200","-findings-fail=false"]`}}, nil},
+			`"-backends-file=/etc/netchecker/backends/backends.yaml","-backend-rate-limit=200","-findings-fail=true"]`}}, nil},
 	{"external etcd, an authority and no client certificate", []string{"etcd.endpoints={https://a:2379}", "etcd.tls.secretName=ca", "etcd.tls.certKey=", "etcd.tls.keyKey="}, []expectation{
 		{server, container + "args.12", `"-etcd-ca=/etc/netchecker/etcd/ca.crt"`}, {server, container + "args.13", `"-backends-file=/etc/netchecker/backends/backends.yaml"`}}, nil},
 	{"external etcd, not verified", []string{"etcd.endpoints={https://a:2379}", "etcd.tls.insecureSkipVerify=true", "etcd.compact=false", "server.preStopSleep=0"}, []expectation{

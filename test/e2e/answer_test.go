@@ -118,6 +118,19 @@ func wellWith(agents int) func(answer) error {
 	}
 }
 
+// failsBy is a 400 for so many critical findings, unless for agents as well; or a 200 for none.
+func failsBy(critical int) func(answer) error {
+	return func(a answer) error {
+		switch {
+		case len(a.Outdated)+len(a.Absent) > 0, critical == 0 && a.status == http.StatusOK:
+			return nil
+		case critical > 0 && a.status == http.StatusBadRequest && strings.Contains(a.Message, fmt.Sprintf("Reason: %d critical finding", critical)):
+			return nil
+		}
+		return fmt.Errorf("with %d critical findings: %s", critical, a)
+	}
+}
+
 // outdated is a 400 that names these, as outdated, and nobody else.
 func outdated(names []string) func(answer) error {
 	return func(a answer) error {

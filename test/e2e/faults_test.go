@@ -75,7 +75,7 @@ func apiServerDown(w world) {
 	door := w.door()
 	w.broken(func() {
 		answers := w.watching(door)
-		w.awaitAt(door, "", func(a answer) error {
+		w.awaitAt(door, reports, func(a answer) error {
 			if a.PodListAgeSeconds == nil {
 				return errors.New("it does not tell the age of its list: " + a.String())
 			}

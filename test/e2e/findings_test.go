@@ -71,9 +71,14 @@ func (w world) named(door netip.AddrPort, within time.Duration, want naming) {
 	w.Logf("%d findings after %.1f s", len(want), time.Since(begun).Seconds())
 	found, err := w.findings(door)
 	w.must(err)
+	critical := 0
 	for _, f := range found {
 		w.Log(f.Sentence)
+		if f.Severity == "critical" {
+			critical++
+		}
 	}
+	w.awaitAt(door, "?starting=ok", failsBy(critical))
 	for range 10 {
 		w.sleep(time.Second)
 		if err := check(); err != nil {

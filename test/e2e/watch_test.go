@@ -38,8 +38,11 @@ func (r run) String() string {
 	return fmt.Sprintf("%5.1f s to %5.1f s, %d times: %s", r.from.Seconds(), r.to.Seconds(), r.count, said)
 }
 
-// watching asks at a NodePort, with ?starting=ok, for the first time before it
-// returns, until end is called, or the test has failed.
+// reports asks who reports, whoever starts and whatever is found broken besides.
+const reports = "?starting=ok&findings=ok"
+
+// watching asks at a NodePort who reports, for the first time before it returns, until
+// end is called, or the test has failed.
 func (w world) watching(at netip.AddrPort) *watch {
 	all := &watch{last: make(chan struct{})}
 	begun := time.Now()
@@ -48,7 +51,7 @@ func (w world) watching(at netip.AddrPort) *watch {
 		// is lost while connecting is sent again after a second.
 		ctx, cancel := context.WithTimeout(w.Context(), 3*time.Second)
 		defer cancel()
-		a, err := ask(ctx, w.cluster.Dial, at, "?starting=ok")
+		a, err := ask(ctx, w.cluster.Dial, at, reports)
 		if w.Context().Err() == nil {
 			all.add(a, err, time.Since(begun))
 		}
