@@ -18,7 +18,7 @@ const (
 )
 
 // judge prints the table's rows of a size, and holds the whole against what is asked for.
-func judge(t *testing.T, nodes int, entries []entry, of func(e entry) sums) {
+func judge(t *testing.T, nodes int, paired bool, entries []entry, of func(e entry) sums) {
 	t.Helper()
 	var table bytes.Buffer
 	head(&table)
@@ -28,11 +28,11 @@ func judge(t *testing.T, nodes int, entries []entry, of func(e entry) sums) {
 			continue
 		}
 		s := of(e)
-		s.line(&table, e.name, nodes)
+		s.line(&table, e.name+beside(paired), nodes)
 		s.rest(&table, 4)
 		total.and(&s)
 	}
-	total.line(&table, "all", nodes)
+	total.line(&table, "all"+beside(paired), nodes)
 	t.Logf("with seed %d:\n%s", testSeed, table.String())
 	named := float64(total.Right + total.Or)
 	if precision := named / (named + float64(total.Wrong+total.False)); precision < least {
@@ -46,8 +46,8 @@ func judge(t *testing.T, nodes int, entries []entry, of func(e entry) sums) {
 // The fixed part of the campaign that each run of the tests has.
 func TestFaultsAreNamed(t *testing.T) {
 	for _, size := range []struct{ nodes, count int }{{3, 2}, {10, 1}} {
-		judge(t, size.nodes, usual(), func(e entry) sums {
-			s, bad := trials(testSeed, e, size.nodes, 0, size.count, false)
+		judge(t, size.nodes, false, usual(), func(e entry) sums {
+			s, bad := trials(trial{seed: testSeed, kind: e.name, nodes: size.nodes}, e, 0, size.count, false)
 			for _, o := range bad {
 				var story bytes.Buffer
 				o.tell(&story)
@@ -62,7 +62,7 @@ func TestFaultsAreNamed(t *testing.T) {
 func TestPeaceIsNoFinding(t *testing.T) {
 	for _, e := range peaceful() {
 		for _, nodes := range []int{3, 10} {
-			_, bad := trials(testSeed, e, nodes, 0, 1, false)
+			_, bad := trials(trial{seed: testSeed, kind: e.name, nodes: nodes}, e, 0, 1, false)
 			for _, o := range bad {
 				var story bytes.Buffer
 				o.tell(&story)
@@ -79,9 +79,11 @@ var sizes = []struct{ nodes, count, part int }{{3, 500, 100}, {10, 500, 50}, {10
 // parts are those of the whole campaign: the small ones first.
 func parts() (all []part) {
 	for _, size := range sizes {
-		for _, e := range everything() {
-			for from := 0; from < size.count && e.least <= size.nodes; from += size.part {
-				all = append(all, part{testSeed, e.name, size.nodes, from, min(size.count, from+size.part)})
+		for _, paired := range []bool{false, true} {
+			for _, e := range kinds(paired) {
+				for from := 0; from < size.count && e.least <= size.nodes; from += size.part {
+					all = append(all, part{testSeed, e.name, paired, size.nodes, from, min(size.count, from+size.part)})
+				}
 			}
 		}
 	}
@@ -103,7 +105,7 @@ func TestTheWholeCampaign(t *testing.T) {
 	sweep.Each(t, names, func(t *testing.T, name string) {
 		p := all[name]
 		e := entries[slices.IndexFunc(entries, func(e entry) bool { return e.name == p.Kind })]
-		s, _ := trials(p.Seed, e, p.Nodes, p.From, p.Until, false)
+		s, _ := trials(trial{seed: p.Seed, kind: p.Kind, paired: p.Paired, nodes: p.Nodes}, e, p.From, p.Until, false)
 		if err := book.write(p, &s); err != nil {
 			t.Fatal(err)
 		}
@@ -113,14 +115,16 @@ func TestTheWholeCampaign(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, size := range sizes {
-		judge(t, size.nodes, entries, func(e entry) (total sums) {
-			for p, s := range came {
-				if p.Kind == e.name && p.Nodes == size.nodes {
-					total.and(&s)
+		for _, paired := range []bool{false, true} {
+			judge(t, size.nodes, paired, kinds(paired), func(e entry) (total sums) {
+				for p, s := range came {
+					if p.Kind == e.name && p.Paired == paired && p.Nodes == size.nodes {
+						total.and(&s)
+					}
 				}
-			}
-			return total
-		})
+				return total
+			})
+		}
 	}
 }
 
@@ -128,7 +132,7 @@ func TestTheSameTrialTellsTheSameStory(t *testing.T) {
 	tell := func() string {
 		var story bytes.Buffer
 		e := catalogue()[0]
-		_, all := trials(3, e, 10, 1, 2, true)
+		_, all := trials(trial{seed: 3, kind: e.name, nodes: 10}, e, 1, 2, true)
 		all[0].tell(&story)
 		return story.String()
 	}
@@ -139,7 +143,7 @@ func TestTheSameTrialTellsTheSameStory(t *testing.T) {
 
 func TestWhatCameOfPartsIsKept(t *testing.T) {
 	book := ledger(filepath.Join(t.TempDir(), "sums"))
-	p, q := part{1, "link", 3, 0, 10}, part{1, "link", 3, 10, 20}
+	p, q := part{1, "link", false, 3, 0, 10}, part{1, "link", true, 3, 0, 10}
 	for _, d := range []done{{p, sums{Faults: 9}}, {q, sums{Faults: 10, Besides: map[string]int{"loss": 2}}}, {p, sums{Faults: 10}}} {
 		if err := book.write(d.Part, &d.Sums); err != nil {
 			t.Fatal(err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -23,6 +22,8 @@ type entry struct {
 	draw   func(*cluster) injection
 	// background is what is lost on each way all the time; 0 stands for 0.1%.
 	background float64
+	// everywhere says that it leaves nothing well beside which another fault shows.
+	everywhere bool
 }
 
 // injection is a fault as it is injected, and what should be found; and what may be besides.
@@ -40,25 +41,30 @@ type injection struct {
 
 // cluster is a world in which faults are drawn.
 type cluster struct {
-	*rand.Rand
+	chance
 	*server
 	cfg sim.Config
+	// nodes are those that may be drawn.
+	nodes []int
+}
+
+// chance is what faults are drawn by.
+type chance interface {
+	IntN(n int) int
+	Float64() float64
 }
 
 // node is any, and other any but those.
-func (c *cluster) node() int { return c.IntN(c.cfg.Nodes) }
+func (c *cluster) node() int { return c.nodes[c.IntN(len(c.nodes))] }
 
 func (c *cluster) other(than ...int) int {
-	for {
-		if n := c.node(); !slices.Contains(than, n) {
-			return n
-		}
-	}
+	rest := slices.DeleteFunc(slices.Clone(c.nodes), func(n int) bool { return slices.Contains(than, n) })
+	return rest[c.IntN(len(rest))]
 }
 
-// probed is a pair of nodes between which there are sessions, at random.
+// probed is a pair of nodes between which there are sessions, if anybody has told of any.
 func (c *cluster) probed() (a, b int) {
-	if c.cfg.Nodes <= mesh.Whole {
+	if c.cfg.Nodes <= mesh.Whole || c.newest == nil {
 		a = c.node()
 		return a, c.other(a)
 	}
@@ -169,6 +175,10 @@ func fault(name string, least int, within func(*cluster) time.Duration, gone tim
 
 // catalogue has all kinds of faults.
 func catalogue() []entry {
+	total := func(e entry) entry {
+		e.everywhere = true
+		return e
+	}
 	all := []entry{
 		fault("machine", 3, within(soon), healed+boots, func(c *cluster) injection {
 			n := c.other(c.cfg.Server)
@@ -263,15 +273,15 @@ func catalogue() []entry {
 			network := map[bool]string{false: "pod network", true: "host network"}[host]
 			return one(sim.Agent(n, host), sim.Degree{}, want{kind: diagnose.AgentStill, subject: nodeSubject(n), class: network})
 		}),
-		fault("pod networks", 3, within(soon), healed, everywhere(func(n int) sim.Place { return sim.PodNetwork(n, sim.Both) }, diagnose.PodNetwork, podToPod)),
-		fault("links", 3, within(soon), healed, func(c *cluster) injection {
+		total(fault("pod networks", 3, within(soon), healed, everywhere(func(n int) sim.Place { return sim.PodNetwork(n, sim.Both) }, diagnose.PodNetwork, podToPod))),
+		total(fault("links", 3, within(soon), healed, func(c *cluster) injection {
 			in := everywhere(func(n int) sim.Place { return sim.Link(n, sim.Both) }, "", "")(c)
 			// The server hears nobody but those on its own node, so that for all it knows that one is cut off.
 			// Of the others it hears what they saw once that is over.
 			in.may = []diagnose.Kind{diagnose.Underlay}
 			in.wants = []want{{kind: diagnose.NodeUnreachable, subject: nodeSubject(c.cfg.Server), directions: []diagnose.Direction{diagnose.Both, diagnose.In}}}
 			return in
-		}),
+		})),
 	}
 	for _, l := range []struct {
 		name string

@@ -10,6 +10,12 @@
 //
 //	go run ./test/campaign -seed 7 -nodes 10 -kind "pod pair" -number 3
 //
+// With -pairs each trial has another fault besides. What both do may look the same as what
+// others would: all faults of the catalogue, and all pairs of them, are tried on the paths of
+// the simulator (explain.go), in clusters of ten nodes at all places, and in larger ones at those
+// of ten nodes, among them the ones that are concerned. What shows the same is as right; and
+// where one fault alone does, it is what should be named.
+//
 // The columns of the table that it prints:
 //
 //	right      named as it should be, with nothing besides it left open

@@ -15,12 +15,18 @@ import (
 type part struct {
 	Seed        uint64
 	Kind        string
+	Paired      bool
 	Nodes       int
 	From, Until int
 }
 
 func (p part) String() string {
-	return fmt.Sprintf("%s, %d nodes, %d to %d", p.Kind, p.Nodes, p.From, p.Until-1)
+	return fmt.Sprintf("%s%s, %d nodes, %d to %d", p.Kind, beside(p.Paired), p.Nodes, p.From, p.Until-1)
+}
+
+// beside says that there is another fault along with each.
+func beside(paired bool) string {
+	return map[bool]string{true: " and another"}[paired]
 }
 
 // done is a line of the ledger: what came of a part.

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -19,6 +22,7 @@ type options struct {
 	nodes   []int
 	kind    string
 	count   int
+	pairs   bool
 	number  int
 	stories int
 }
@@ -31,6 +35,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	sizes := fs.String("nodes", "3,10", "how many nodes clusters have, separated by commas")
 	fs.StringVar(&o.kind, "kind", "", "the `kind` of faults; none: all, and what is no fault")
 	fs.IntVar(&o.count, "count", 20, "how many trials there are of each kind and size")
+	fs.BoolVar(&o.pairs, "pairs", false, "inject another fault along with each, of another kind")
 	fs.IntVar(&o.number, "number", -1, "the one trial to run, whose story is told; -1: all")
 	fs.IntVar(&o.stories, "stories", 0, "of how many trials of each kind that went wrong the story is told")
 	if err := fs.Parse(args); err != nil {
@@ -70,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 // size prints the rows of clusters of one size.
 func (o *options) size(to io.Writer, nodes int) {
 	var total sums
-	for _, e := range everything() {
+	for _, e := range kinds(o.pairs) {
 		if e.least > nodes || o.kind != "" && o.kind != e.name {
 			continue
 		}
@@ -78,8 +83,8 @@ func (o *options) size(to io.Writer, nodes int) {
 		if o.number >= 0 {
 			from, until = o.number, o.number+1
 		}
-		s, bad := trials(o.seed, e, nodes, from, until, o.number >= 0)
-		s.line(to, e.name, nodes)
+		s, bad := trials(trial{seed: o.seed, kind: e.name, paired: o.pairs, nodes: nodes}, e, from, until, o.number >= 0)
+		s.line(to, e.name+beside(o.pairs), nodes)
 		s.rest(to, 4)
 		stories := o.stories
 		if o.number >= 0 {
@@ -90,7 +95,7 @@ func (o *options) size(to io.Writer, nodes int) {
 		}
 		total.and(&s)
 	}
-	total.line(to, "all", nodes)
+	total.line(to, "all"+beside(o.pairs), nodes)
 }
 
 // everything is all that there are trials of.
@@ -99,11 +104,30 @@ func everything() []entry { return append(usual(), brief()) }
 // usual is what the fixed part of the campaign has trials of.
 func usual() []entry { return append(catalogue(), peaceful()...) }
 
-// trials runs some of a kind and size, and returns what came of them, and those that went
-// wrong, or all.
-func trials(seed uint64, e entry, nodes, from, until int, all bool) (s sums, bad []*outcome) {
-	for n := from; n < until; n++ {
-		o := trial{seed, []string{e.name}, nodes, n}.run([]entry{e})
+// kinds are all that there are trials of, or those beside which there may be another fault.
+func kinds(paired bool) []entry {
+	if !paired {
+		return everything()
+	}
+	return slices.DeleteFunc(catalogue(), func(e entry) bool { return e.everywhere })
+}
+
+// trials runs some that are alike but for their numbers, and returns what came of them, and
+// those that went wrong, or all.
+func trials(like trial, e entry, from, until int, all bool) (s sums, bad []*outcome) {
+	came := make([]*outcome, until-from)
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range came {
+		group.Go(func() error {
+			t := like
+			t.number = from + i
+			came[i] = t.run(e)
+			return nil
+		})
+	}
+	_ = group.Wait() // none returns an error
+	for _, o := range came {
 		if s.add(o); all || o.bad() {
 			bad = append(bad, o)
 		}

@@ -87,7 +87,7 @@ func share(n, of int) string {
 	return fmt.Sprintf("%.3f", float64(n)/float64(of))
 }
 
-const format = "%-28s %5s %6s %6s %4s %6s %6s %6s %9s %7s %6s %6s %6s %5s %6s %6s %7s %6s\n"
+const format = "%-36s %5s %6s %6s %4s %6s %6s %6s %9s %7s %6s %6s %6s %5s %6s %6s %7s %6s\n"
 
 func head(to io.Writer) {
 	fmt.Fprintf(to, format, "kind", "nodes", "faults", "right", "or", "missed", "wrong", "false", "precision", "recall", "p50 s", "p95 s", "most s", "late", "gone50", "gone95", "lingers", "lapsed")

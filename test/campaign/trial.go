@@ -23,15 +23,18 @@ func zoneName(n int) string { return fmt.Sprintf("zone-%d", n) }
 
 // trial is one fault, or two, in a cluster of their own. All of it follows from this.
 type trial struct {
-	seed  uint64
-	kinds []string
-	nodes int
+	seed uint64
+	kind string
+	// paired says that there is a fault of another kind besides.
+	paired bool
+	nodes  int
 	// number tells trials from each other that are the same else.
 	number int
 }
 
 func (t trial) String() string {
-	return fmt.Sprintf("-seed %d -nodes %d -kind %q -number %d", t.seed, t.nodes, strings.Join(t.kinds, " + "), t.number)
+	paired := map[bool]string{true: " -pairs"}[t.paired]
+	return fmt.Sprintf("-seed %d -nodes %d -kind %q%s -number %d", t.seed, t.nodes, t.kind, paired, t.number)
 }
 
 // chance is what the trial's is drawn from.
@@ -44,8 +47,9 @@ func (t trial) chance() *rand.Rand {
 // outcome is what came of one.
 type outcome struct {
 	trial    trial
-	wants    []want
 	injected time.Time
+	// wants are what should be named, by that of several explanations that fits best.
+	wants []want
 	// found says of each that was wanted whether it was, at what time after it began, and
 	// how long after it was healed it was gone.
 	found []found
@@ -85,9 +89,13 @@ const (
 	sharpens = 20 * time.Second
 )
 
-// run runs it.
-func (t trial) run(entries []entry) *outcome {
+// run runs it, with what is drawn of an entry, and of another one where it is paired.
+func (t trial) run(e entry) *outcome {
 	random := t.chance()
+	entries := []entry{e}
+	if t.paired {
+		entries = append(entries, partner(random, e, t.nodes))
+	}
 	cfg := sim.Config{
 		Nodes: t.nodes, Zones: 3, Mode: sim.Mode(random.IntN(3)), Interval: interval, Seed: random.Uint64(), Background: background(entries), DNS: min(2, t.nodes),
 		Server: random.IntN(t.nodes), API: random.IntN(t.nodes),
@@ -97,12 +105,15 @@ func (t trial) run(entries []entry) *outcome {
 	w := &watch{server: s, outcome: o}
 	w.tell(fmt.Sprintf("%s, the server on %d, the Kubernetes API on %d", modes[cfg.Mode], cfg.Server, cfg.API))
 	w.pass(warm + time.Duration(random.IntN(60))*time.Second)
-	c := &cluster{Rand: random, server: s, cfg: cfg}
-	patience, gone := time.Duration(0), time.Duration(0)
+	c := &cluster{chance: random, server: s, cfg: cfg}
+	for n := range t.nodes {
+		c.nodes = append(c.nodes, n)
+	}
+	gone := time.Duration(0)
 	at := s.world.Now() + time.Duration(random.IntN(1000))*time.Millisecond
-	for i := range entries {
+	drawn := c.draw(entries)
+	for i, in := range drawn {
 		e := &entries[i]
-		in := e.draw(c)
 		for _, f := range in.faults {
 			f.From = at
 			what := fmt.Sprintf("%v: %v", f.At, degree(f.Degree))
@@ -118,27 +129,55 @@ func (t trial) run(entries []entry) *outcome {
 		if in.churn != nil {
 			in.churn(s.world, at)
 		}
-		o.wants = append(o.wants, in.wants...)
 		w.may, w.maybe = append(w.may, in.may...), append(w.maybe, in.maybe...)
-		for range in.wants {
-			w.within = append(w.within, e.within(c))
-		}
-		patience, gone = max(patience, e.within(c)), max(gone, e.gone)
+		w.within, gone = max(w.within, e.within(c)), max(gone, e.gone)
 	}
 	o.injected = genesis(s).Add(at)
-	o.found = make([]found, len(o.wants))
-	if len(o.wants) == 0 {
-		w.pass(patience)
+	if w.explanations = explanations(cfg, drawn); len(w.explanations[0]) == 0 {
+		w.pass(w.within)
 		w.heal()
 		w.pass(healed)
 	} else {
-		w.until(patience*3/2+stays, w.allNamed, stays)
-		w.until(sharpens, w.allExact, time.Second)
+		w.until(w.within*3/2+stays, func() bool { return w.named(among) }, stays)
+		w.until(sharpens, func() bool { return w.named(exact) }, time.Second)
 		w.heal()
 		w.until(gone*3/2, w.allGone, 12*time.Second)
 	}
 	w.judge()
 	return o
+}
+
+// partner is another entry, of which something can be told beside any other fault.
+func partner(random *rand.Rand, e entry, nodes int) entry {
+	all := slices.DeleteFunc(catalogue(), func(o entry) bool { return o.name == e.name || o.least > nodes || o.everywhere })
+	return all[random.IntN(len(all))]
+}
+
+// draw draws a fault of each entry. Of two, in a cluster of three nodes, the second is of another
+// kind or class than the first.
+func (c *cluster) draw(entries []entry) (drawn []injection) {
+	for i := range entries {
+		in := entries[i].draw(c)
+		for i > 0 && len(c.nodes) <= 3 && in.wants[0].kind == drawn[0].wants[0].kind && in.wants[0].class == drawn[0].wants[0].class {
+			entries[i] = partner(c.chance.(*rand.Rand), entries[0], len(c.nodes))
+			in = entries[i].draw(c)
+		}
+		drawn = append(drawn, in)
+	}
+	return drawn
+}
+
+// explanations are what should be named, and of two faults all that may be in its stead, since
+// it shows the same.
+func explanations(cfg sim.Config, drawn []injection) [][]want {
+	var wants []want
+	for _, in := range drawn {
+		wants = append(wants, in.wants...)
+	}
+	if len(drawn) < 2 {
+		return [][]want{wants}
+	}
+	return newSearch(cfg, numbers(wants)).explain(catalogue(), [2][]sim.Fault{drawn[0].faults, drawn[1].faults}, wants)
 }
 
 // background is the largest that any of them has.
@@ -178,11 +217,13 @@ func genesis(s *server) time.Time { return s.world.Wall().Add(-s.world.Now()) }
 type watch struct {
 	*server
 	outcome *outcome
-	within  []time.Duration
-	may     []diagnose.Kind
-	maybe   []want
-	healed  time.Time
-	all     []*held
+	// explanations are what should be named, one of them.
+	explanations [][]want
+	within       time.Duration
+	may          []diagnose.Kind
+	maybe        []want
+	healed       time.Time
+	all          []*held
 }
 
 // held is a finding with all that it said.
@@ -290,48 +331,71 @@ func (h *held) wavers(want *want, healed time.Time) bool {
 	return false
 }
 
-func (w *watch) of(i int) (best *held, is fit, since time.Time) {
+// of is what fits best, but for those that fit something else already.
+func (w *watch) of(want *want, taken map[*held]bool) (best *held, is fit, since time.Time) {
 	for _, h := range w.all {
-		if f, at := h.best(&w.outcome.wants[i], w.healed); f > is {
+		if taken[h] {
+			continue
+		}
+		if f, at := h.best(want, w.healed); f > is {
 			best, is, since = h, f, at
 		}
 	}
 	return best, is, since
 }
 
-func (w *watch) allNamed() bool {
-	for i := range w.outcome.wants {
-		if _, is, _ := w.of(i); is < among {
-			return false
+// named says whether all is named that some explanation has, at least so well.
+func (w *watch) named(least fit) bool {
+	return slices.ContainsFunc(w.explanations, func(wants []want) bool {
+		taken := map[*held]bool{}
+		for i := range wants {
+			h, is, _ := w.of(&wants[i], taken)
+			if is < least {
+				return false
+			}
+			taken[h] = true
 		}
-	}
-	return true
-}
-
-func (w *watch) allExact() bool {
-	for i := range w.outcome.wants {
-		if _, is, _ := w.of(i); is < exact {
-			return false
-		}
-	}
-	return true
+		return true
+	})
 }
 
 func (w *watch) allGone() bool { return len(w.hold.Held()) == 0 }
 
-// judge says what came of it.
+// judge says what came of it, by the explanation that fits best.
 func (w *watch) judge() {
-	o := w.outcome
+	best, most := *w.outcome, 0
+	for i, wants := range w.explanations {
+		o := *w.outcome
+		o.wants, o.found = wants, make([]found, len(wants))
+		w.judgeBy(&o)
+		if points := o.points(); i == 0 || points > most {
+			best, most = o, points
+		}
+	}
+	*w.outcome = best
+}
+
+// points are the more the better it went.
+func (o *outcome) points() int {
+	points := -len(o.wrong) - len(o.false)
+	for _, f := range o.found {
+		points += int(f.is) - int(exact)
+	}
+	return points
+}
+
+// judgeBy says what came of it by what it wants.
+func (w *watch) judgeBy(o *outcome) {
 	right := map[*held]bool{}
 	for i := range o.wants {
-		h, is, since := w.of(i)
+		h, is, since := w.of(&o.wants[i], right)
 		f := &o.found[i]
 		if f.is = is; is < among {
 			continue
 		}
 		right[h] = true
 		f.named = since.Sub(o.injected)
-		f.late, f.lapsed = f.named > w.within[i], h.paused || h.wavers(&o.wants[i], w.healed)
+		f.late, f.lapsed = f.named > w.within, h.paused || h.wavers(&o.wants[i], w.healed)
 		if f.lingers = h.ended.IsZero(); !f.lingers {
 			f.gone = max(0, h.ended.Sub(w.healed))
 		}

@@ -119,6 +119,20 @@ func (w *World) carry(from, to *spot, p *packet, at time.Duration) (arrives time
 	return j.at, !j.lost
 }
 
+// Passes says whether packets of full size get from one agent to another now, and back, as the
+// first ones of a connection that the first one makes. Numbers are those of nodes.
+func (w *World) Passes(from int, fromHost bool, to int, toHost bool) (there, back bool) {
+	a, b, c := &spot{w.nodes[from], fromHost}, &spot{w.nodes[to], toHost}, classOf(fromHost, toHost)
+	for _, way := range []struct {
+		from, to *spot
+		passes   *bool
+	}{{a, b, &there}, {b, a, &back}} {
+		p := packet{size: w.mtuOf(c), class: c, fresh: true}
+		_, *way.passes = w.carry(way.from, way.to, &p, w.now)
+	}
+	return there, back
+}
+
 // cross brings it from one node to another.
 func (j *journey) cross(from, to *spot, lost bool) {
 	w, p, a, b := j.w, j.p, from.node, to.node
