@@ -1,8 +1,10 @@
-// Package wait is how both binaries wait: for a while, and for news.
+// Package wait is how both binaries wait: for a while, for news, and for others.
 package wait
 
 import (
 	"context"
+	"iter"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -17,6 +19,26 @@ func For(ctx context.Context, d time.Duration) bool {
 		return false
 	case <-timer.C:
 		return ctx.Err() == nil
+	}
+}
+
+// yieldEvery is after how many rounds of a loop others are let run: after some tens of
+// microseconds, for loops that take as many microseconds a round at most.
+const yieldEvery = 16
+
+// Yielding counts from 0 to n-1 for a loop over all agents, or as many of anything, and lets
+// others run now and then that wait for a processor. Such a loop would keep one for as long as a
+// hundredth of a second at a time, and on a machine of few processors all requests wait for it.
+func Yielding(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range n {
+			if !yield(i) {
+				return
+			}
+			if i%yieldEvery == yieldEvery-1 {
+				runtime.Gosched()
+			}
+		}
 	}
 }
 

@@ -2,7 +2,9 @@ package wait_test
 
 import (
 	"context"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +22,28 @@ func TestForWaitsAndSaysWhetherTheContextLasted(t *testing.T) {
 		if wait.For(ended, d) {
 			t.Errorf("it waited for %v although the context had ended", d)
 		}
+	}
+}
+
+func TestYieldingLetsOthersRunBeforeItsLoopIsOver(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var ran atomic.Bool
+	go func() { ran.Store(true) }() // on the one processor that there is
+	at, rounds := -1, 0
+	for i := range wait.Yielding(1000) {
+		if rounds++; ran.Load() && at < 0 {
+			at = i
+		}
+	}
+	if rounds != 1000 || at < 0 || at > 100 {
+		t.Errorf("of %d rounds another ran after %d", rounds, at)
+	}
+	for range wait.Yielding(1000) {
+		rounds++
+		break
+	}
+	if rounds != 1001 {
+		t.Errorf("a loop that was left went on for %d rounds", rounds-1000)
 	}
 }
 

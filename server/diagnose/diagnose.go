@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/netchecker/netchecker/pkg/wait"
 )
 
 // unexplainedAfter is in how many evaluations in a row something has to be unexplained to
@@ -123,7 +125,8 @@ func (d *diagnosis) family(symptom symptom, six bool) (found []Finding, used boo
 // gather fills the board; false where nothing is bad.
 func (e *evaluation) gather() bool {
 	e.reset(len(e.State.nodes))
-	for _, a := range e.agents {
+	for n := range wait.Yielding(len(e.agents)) {
+		a := e.agents[n]
 		if a.ill == 0 {
 			continue
 		}
@@ -148,7 +151,8 @@ func (e *evaluation) gather() bool {
 			e.open(it)
 		}
 	}
-	for _, a := range e.agents {
+	for n := range wait.Yielding(len(e.agents)) {
+		a := e.agents[n]
 		for i := range a.rows {
 			r := &a.rows[i]
 			if r.six != e.six {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/pkg/wait"
 )
 
 const (
@@ -126,7 +127,8 @@ func (e *evaluation) survey() {
 	for _, a := range e.agents {
 		a.deadTo = 0
 	}
-	for _, a := range e.agents {
+	for n := range wait.Yielding(len(e.agents)) {
+		a := e.agents[n]
 		if spoke := &e.spoke[a.node.index]; a.at.After(*spoke) {
 			*spoke = a.at
 		}

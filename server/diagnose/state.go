@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/server/evaluate"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/mesh"
@@ -113,7 +114,8 @@ func (s *State) Observe(now time.Time, in Input) {
 		s.relist(in.List)
 	}
 	s.sums.pass(now)
-	for i, a := range s.agents {
+	for i := range wait.Yielding(len(s.agents)) {
+		a := s.agents[i]
 		if in.States != nil {
 			a.state = in.States[i]
 		}
@@ -215,6 +217,9 @@ func (s *State) take(a *agent, t *Telling) {
 func (s *State) rows(a *agent, m *report.Mesh, old bool) {
 	for i := range a.rows {
 		a.rows[i].here = false
+	}
+	if a.rows == nil {
+		a.rows = make([]row, 0, m.Sessions.Len()) // there are many agents, of about as many sessions each
 	}
 	known, highest, next := len(a.rows), a.highest, 0
 	for one := range m.Sessions.All() {

@@ -40,6 +40,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/mesh"
 )
@@ -167,12 +168,12 @@ func (p *Paths) Look(list *fleet.List, records []*fleet.Record) {
 	defer p.mu.Unlock()
 	at := scene{list, ids}
 	updated := p.view.Len() > 0
-	for i, r := range records {
+	for i := range wait.Yielding(len(records)) {
 		var update *Telling
 		if updated {
 			update = p.of(&list.Agents[i])
 		}
-		p.fold.look(&at, i, r, update)
+		p.fold.look(&at, i, records[i], update)
 	}
 	p.fold.sweep(list, p.now())
 }
@@ -197,12 +198,12 @@ func (p *Paths) newest(a *fleet.Agent, r *fleet.Record) *Telling {
 // so that it is known by its pointer.
 func (p *Paths) Newest(list *fleet.List, records []*fleet.Record, told []*Telling) {
 	updated := p.view.Len() > 0
-	for i, r := range records {
+	for i := range wait.Yielding(len(records)) {
 		var update *Telling
 		if updated {
 			update = p.of(&list.Agents[i])
 		}
-		told[i] = newestOf(r, update, told[i])
+		told[i] = newestOf(records[i], update, told[i])
 	}
 }
 
