@@ -103,7 +103,7 @@ func (d *diagnosis) suspects() (all []suspect) {
 	for n := range d.sums.active {
 		for dir := range n.lossy {
 			if n.index >= 0 && n.lossy[dir].anyAlarmed() {
-				add(suspect{place: place{scope: Node, a: n.index}, nodes: [2]*node{n}, inward: dir == in, of: []*lossy{&n.lossy[dir]}})
+				add(suspect{place: place{scope: Node, a: n.index}, nodes: [2]*node{n}, inward: dir == in, of: []*lossy{n.lossy[dir]}})
 			}
 		}
 	}
@@ -254,7 +254,7 @@ func (d *diagnosis) holds(s *suspect) bool {
 		if back := from.lossy[in].may(s, to, like) || to.lossy[out].may(s, from, like); back && d.now.Sub(s.seen(0).since) < settles {
 			return false // one of the nodes loses in the other direction, so perhaps in both
 		}
-		return s.rest.lost >= leastLost && (alone || !from.lossy[out].seen[s.test].spreads(to, s.layer, like) && !to.lossy[in].seen[s.test].spreads(from, s.layer, like))
+		return s.rest.lost >= leastLost && (alone || !from.lossy[out].spreads(s, to, like) && !to.lossy[in].spreads(s, from, like))
 	case s.place.scope == Node:
 		return alone || s.seen(0).spread(s.rest, step)
 	}
@@ -270,7 +270,12 @@ func (s *suspect) lasts() bool {
 
 // may says whether a node is lossy in a direction, and not on the way to or from a peer alone.
 func (l *lossy) may(s *suspect, peer *node, step step) bool {
-	return l.anyAlarmed() && l.seen[s.test].spreads(peer, s.layer, step)
+	return l.anyAlarmed() && l.spreads(s, peer, step)
+}
+
+// spreads says whether a node may lose on the ways to other peers as well, by a suspect's test.
+func (l *lossy) spreads(s *suspect, peer *node, step step) bool {
+	return l != nil && l.seen[s.test].spreads(peer, s.layer, step)
 }
 
 // spread says whether these samples show a loss without those of the peer that lost most.
@@ -457,8 +462,10 @@ func (d *diagnosis) tellLosses(chosen []*suspect) {
 
 // flaky says whether so much is lost at a node that its paths seem dead now and then.
 func (n *node) flaky(now time.Time) bool {
-	for dir := range n.lossy {
-		l := &n.lossy[dir]
+	for _, l := range n.lossy {
+		if l == nil {
+			continue
+		}
 		if layer := slices.Index(l.alarmed[:], true); layer >= 0 && l.flaky(layer, now) || layer < 0 && l.loses() {
 			n.flaked = now
 		}

@@ -67,10 +67,10 @@ func (s *State) lossyOf(f *Finding) (all []*lossy) {
 		}
 		s.sums.active[n] = true
 		if inward {
-			all = append(all, &n.lossy[in])
+			all = append(all, n.losing(in))
 		}
 		if outward {
-			all = append(all, &n.lossy[out])
+			all = append(all, n.losing(out))
 		}
 	case Pair:
 		a, b := s.byName[first], s.byName[second]

@@ -102,6 +102,8 @@ type row struct {
 	// What was counted, modulo 1<<32 and 1<<16.
 	sent, answered, forward, back   uint32
 	forbidden, dialsLost, dialsMute uint16
+	dialRun                         uint8
+	dial                            dial // the newest
 	// silent is for how long nothing had been heard, in milliseconds, as it was told.
 	silent uint32
 	// sick is since when there is a hole, nothing leaves, or new TCP connections fail, on the
@@ -113,17 +115,15 @@ type row struct {
 	// lost is when some were told to be lost last, on the agent's clock in seconds.
 	lost uint32
 	// passes is the largest packet that does, where there is a hole, in bytes.
-	passes uint32
+	passes uint16
+	// early are the questions that may have been lost as the session was young, or dead, since
+	// some were open then: they do not count.
+	early uint16
 
 	class class
 	told  told
-	// early are the questions that may have been lost as the session was young, or dead, since
-	// some were open then: they do not count.
-	early   uint16
-	dial    dial // the newest
-	dialRun uint8
-	hole    ways
-	six     bool
+	hole  ways
+	six   bool
 	// sized says that packets of full size passed, and barred that none leaves the host.
 	// flows, that another source port works where this one is dead.
 	sized, barred, flows bool
@@ -189,10 +189,10 @@ func (r *row) look(s *report.Session, asOf time.Duration, fresh bool) {
 	answered := uint32(s.Answered()) - r.answered
 	r.dialed(s, fresh)
 	r.flows = s.Flows == report.FlowsSome
-	r.hole, r.passes = ways(s.Hole), uint32(s.MTU)
+	r.hole, r.passes = ways(s.Hole), packetSize(s.MTU)
 	r.sized = s.MTU > 0 && s.There == s.MTU && s.Here == s.MTU
 	if s.Hole != report.NoHole {
-		r.passes = uint32(min(s.There, s.Here))
+		r.passes = packetSize(min(s.There, s.Here))
 	}
 	unsent := uint16(s.Forbidden) - r.forbidden
 	r.barred = !fresh && uint32(s.Sent) == r.sent && (unsent > 0 || r.barred && asOf > 0)
@@ -214,6 +214,9 @@ func (r *row) look(s *report.Session, asOf time.Duration, fresh bool) {
 		r.told = unknown
 	}
 }
+
+// packetSize is one as an IP packet may have; what agents tell may be more.
+func packetSize(n uint64) uint16 { return uint16(min(n, 1<<16-1)) }
 
 // sicken notes since when new TCP connections fail, nothing leaves the host, or there is a
 // hole.

@@ -86,7 +86,7 @@ type node struct {
 	// is not in the list.
 	zoned, index int
 	agents       []*agent
-	lossy        [2]lossy  // by direction, in and out
+	lossy        [2]*lossy // by direction, in and out; nil where nothing was lost lately
 	revived      time.Time // when one of its rows that had been dead was told to be well last
 	troubled     time.Time // when some of its rows were dead last
 	down         troubles
@@ -96,6 +96,14 @@ type node struct {
 	failed       map[Thing]time.Time // when what all share failed there last
 	flaked       time.Time           // when it lost so much last that its rows seem dead
 	pairs        int                 // sums of pairs that touch it
+}
+
+// losing is the sum of a direction, made where there is none.
+func (n *node) losing(direction int) *lossy {
+	if n.lossy[direction] == nil {
+		n.lossy[direction] = &lossy{}
+	}
+	return n.lossy[direction]
 }
 
 // New returns a State that knows nothing; now is the server's wall clock. What was counted

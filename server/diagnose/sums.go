@@ -252,7 +252,13 @@ func (e *seen) worst() (w samples) {
 }
 
 // anyAlarmed says whether any layer is lossy.
-func (l *lossy) anyAlarmed() bool { return l.alarmed != [layers]bool{} }
+func (l *lossy) anyAlarmed() bool { return l != nil && l.alarmed != [layers]bool{} }
+
+// isActive says whether any sum is above nothing.
+func (l *lossy) isActive() bool { return l != nil && l.active }
+
+// toldSince says whether a finding told of it since a time.
+func (l *lossy) toldSince(at time.Time) bool { return l != nil && l.told.After(at) }
 
 // pairOf is a pair of nodes, from the one to the other, and zonesOf one of zones.
 type (
@@ -342,7 +348,7 @@ func (s *sums) way(from, to *node, c class, n samples, since time.Time) {
 		return
 	}
 	steps := &s.steps[c]
-	out, in := &from.lossy[1], &to.lossy[0]
+	out, in := from.lossy[1], to.lossy[0]
 	if n.lost > 0 && s.explains(from, to, since) {
 		s.known(from, to, c, n, steps)
 		return
@@ -351,12 +357,12 @@ func (s *sums) way(from, to *node, c class, n samples, since time.Time) {
 		b := &s.background[((s.minute%minutes)+minutes)%minutes]
 		b.classes[c] = b.classes[c].and(n)
 	}
-	if n.lost > 0 || out.active {
-		out.add(c, to, n, steps, s.now)
+	if n.lost > 0 || out.isActive() {
+		from.losing(1).add(c, to, n, steps, s.now)
 		s.note(from)
 	}
-	if n.lost > 0 || in.active {
-		in.add(c, from, n, steps, s.now)
+	if n.lost > 0 || in.isActive() {
+		to.losing(0).add(c, from, n, steps, s.now)
 		s.note(to)
 	}
 	s.pair(from, to, c, n, steps)
@@ -368,18 +374,18 @@ func (s *sums) way(from, to *node, c class, n samples, since time.Time) {
 // of one of the nodes, or of the pair: agents that are not alarmed tell of it much later.
 func (s *sums) explains(from, to *node, since time.Time) bool {
 	pair := s.pairs[pairOf{from, to}]
-	return from.lossy[1].told.After(since) || to.lossy[0].told.After(since) || pair != nil && pair.told.After(since)
+	return from.lossy[1].toldSince(since) || to.lossy[0].toldSince(since) || pair.toldSince(since)
 }
 
 // known adds samples to those of what is known to be lossy alone.
 func (s *sums) known(from, to *node, c class, n samples, steps *[tests]step) {
-	if out := &from.lossy[1]; out.anyAlarmed() {
+	if out := from.lossy[1]; out.anyAlarmed() {
 		out.add(c, to, n, steps, s.now)
 	}
-	if in := &to.lossy[0]; in.anyAlarmed() {
+	if in := to.lossy[0]; in.anyAlarmed() {
 		in.add(c, from, n, steps, s.now)
 	}
-	if l := s.pairs[pairOf{from, to}]; l != nil && l.anyAlarmed() {
+	if l := s.pairs[pairOf{from, to}]; l.anyAlarmed() {
 		l.add(c, to, n, steps, s.now)
 	}
 }
@@ -411,8 +417,17 @@ func (z *zonal) add(from, to *node, c class, n samples, steps *[tests]step, now 
 	}
 }
 
+// note notes whether any sum of a node is above nothing, and drops those that are not.
 func (s *sums) note(n *node) {
-	if n.lossy[0].active || n.lossy[1].active {
+	active := false
+	for i, l := range n.lossy {
+		if l.isActive() {
+			active = true
+		} else if l != nil && s.now.Sub(l.told) > remembered {
+			n.lossy[i] = nil
+		}
+	}
+	if active {
 		s.active[n] = true
 	} else {
 		delete(s.active, n)

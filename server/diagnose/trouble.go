@@ -138,8 +138,8 @@ const losing = 10
 
 // loses says whether a node may be lossy, or a pair of nodes where there is an other.
 func (d *diagnosis) loses(n, other *node) bool {
-	for dir := range n.lossy {
-		if n.lossy[dir].loses() {
+	for _, l := range n.lossy {
+		if l.loses() {
 			return true
 		}
 	}
@@ -160,6 +160,9 @@ func (s *State) pairLoses(x, y *node) bool {
 }
 
 func (l *lossy) loses() bool {
+	if l == nil {
+		return false
+	}
 	for layer := range l.sums {
 		if l.alarmed[layer] || max(l.sums[layer][five], l.sums[layer][one]) >= losing {
 			return true
