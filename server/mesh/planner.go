@@ -69,6 +69,8 @@ type state struct {
 	// that nobody should probe.
 	ids   []id
 	boots []string
+	// digests are those of the ones that have a boot id.
+	digests []digest
 	// nodes has the agents of each node that may be probed.
 	nodes  map[string][2]member
 	shared *shared
@@ -109,7 +111,7 @@ func (p *Planner) Look(h Heard) {
 	if s.shared = p.sharing(was, h.List); was != nil && was.same(s) {
 		return
 	}
-	s.nodes = s.byNode(h.Records)
+	s.nodes, s.digests = s.byNode(h.Records), s.digestsOf(was)
 	if was != nil && was.epoch == s.epoch && was.plan.Len() > Whole && len(s.nodes) > Whole {
 		s.plan = was.plan
 	} else {

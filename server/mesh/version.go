@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/assignment"
+	"github.com/netchecker/netchecker/server/fleet"
 )
 
 // version names what an agent has been told, as
@@ -143,30 +144,57 @@ func (t *telling) peersOf(epoch int64) []assignment.Peer {
 
 // sum tells what the agent should have of these epochs from all else.
 func (t *telling) sum(first, last int64) string {
-	var buf [4096]byte
-	data := t.appendAgents(buf[:0], append(t.lasting(t.self), t.self))
+	var buf [2048]byte
+	data := t.appendDigests(buf[:0], t.lasting(t.self))
+	self := digestOf(&t.list.Agents[t.self], t.ids[t.self], "") // its boot id is nothing that it is told
+	data = append(data, self[:]...)
 	if !t.whole() {
 		for e := first; e <= last; e++ {
 			data = binary.BigEndian.AppendUint64(data, uint64(e))
-			data = t.appendAgents(data, t.passing(t.self, e))
+			data = t.appendDigests(data, t.passing(t.self, e))
 		}
 	}
 	return sumOf(data)
 }
 
-// appendAgents appends all that is told of these.
-func (t *telling) appendAgents(data []byte, agents []int) []byte {
+func (t *telling) appendDigests(data []byte, agents []int) []byte {
 	for _, i := range agents {
-		a := &t.list.Agents[i]
-		data = binary.BigEndian.AppendUint64(data, t.ids[i].number)
-		data = binary.BigEndian.AppendUint16(data, a.MeshPort)
-		if i != t.self { // whose boot id is nothing that it is told
-			data = append(data, t.boots[i]...)
-		}
-		for _, part := range append([]string{a.Node, string(a.Network)}, a.Addresses...) {
-			data = append(data, part...)
-			data = append(data, 0)
-		}
+		data = append(data, t.digests[i][:]...)
 	}
 	return data
+}
+
+// digest stands for all that others are told of an agent. Each report asks for those of some
+// dozens, so they are made once.
+type digest [16]byte
+
+func digestOf(a *fleet.Agent, is id, boot string) (d digest) {
+	var buf [512]byte
+	data := binary.BigEndian.AppendUint64(buf[:0], is.number)
+	data = binary.BigEndian.AppendUint16(data, a.MeshPort)
+	for _, part := range [...]string{boot, a.Node, string(a.Network)} {
+		data = append(append(data, part...), 0)
+	}
+	for _, address := range a.Addresses {
+		data = append(append(data, address...), 0)
+	}
+	sum := sha256.Sum256(data)
+	copy(d[:], sum[:])
+	return d
+}
+
+// digestsOf are those of all agents that may be probed. What is the same as before is not made
+// again.
+func (s *state) digestsOf(was *state) []digest {
+	all := make([]digest, len(s.boots))
+	for i, boot := range s.boots {
+		switch {
+		case boot == "":
+		case was != nil && was.list == s.list && was.boots[i] == boot:
+			all[i] = was.digests[i]
+		default:
+			all[i] = digestOf(&s.list.Agents[i], s.ids[i], boot)
+		}
+	}
+	return all
 }
