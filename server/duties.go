@@ -106,8 +106,9 @@ func (s *server) lookingForFaults() leader.Duty {
 		},
 	})
 	return leader.Duty{
-		Name:  "Looking for faults",
-		Every: findings.LookEvery,
+		Name:   "Looking for faults",
+		Every:  findings.LookEvery,
+		Offset: findings.LookEvery / 2, // of a large cluster, it takes as long as writing the counters
 		Do: func(ctx context.Context, fence store.Fence) error {
 			return reign.Turn(ctx, fencedKind{s.findings.Kind(), fence}, sight(s.judge.Snapshot()))
 		},

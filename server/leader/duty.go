@@ -8,6 +8,7 @@ import (
 
 	"github.com/golang/glog"
 
+	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/server/store"
 )
 
@@ -19,7 +20,10 @@ type Duty struct {
 	// Every is the time from one turn to the next. A turn that takes longer leaves out
 	// those that it missed.
 	Every time.Duration
-	// Do is a turn, the first when Every has passed since the reign began. Its ctx ends
+	// Offset is by how much its turns come later, so that what takes long does not begin along
+	// with all else.
+	Offset time.Duration
+	// Do is a turn, the first when Every and Offset have passed since the reign began. Its ctx ends
 	// with the reign, and after turnWithin or Every, whichever is longer. What fails is
 	// logged, and done again at the next turn.
 	Do func(ctx context.Context, fence store.Fence) error
@@ -47,6 +51,7 @@ func Serve(ctx context.Context, fence store.Fence, duties ...Duty) {
 }
 
 func (d *Duty) serve(ctx context.Context, fence store.Fence, log func(...any)) {
+	wait.For(ctx, d.Offset)
 	ticker := time.NewTicker(d.Every)
 	defer ticker.Stop()
 	var failures failures

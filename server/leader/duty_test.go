@@ -59,7 +59,7 @@ func TestEachDutyHasItsOwnPaceAndAllEndWithTheReign(t *testing.T) {
 			return ctx.Err()
 		}}
 		quick := Duty{
-			Name: "quick", Every: 2 * time.Second,
+			Name: "quick", Every: 2 * time.Second, Offset: 500 * time.Millisecond,
 			Do: func(_ context.Context, fence store.Fence) error {
 				d.note("quick " + fence.Key)
 				return nil
@@ -72,7 +72,7 @@ func TestEachDutyHasItsOwnPaceAndAllEndWithTheReign(t *testing.T) {
 		}
 		reign(t, 7*time.Second, slow, quick)
 		slices.Sort(d.lines)
-		d.want(t, "2s quick k", "3s slow begins", "4s quick k", "6s quick k", "7s end of quick k, <nil>, within 2s", "7s slow ends")
+		d.want(t, "2.5s quick k", "3s slow begins", "4.5s quick k", "6.5s quick k", "7s end of quick k, <nil>, within 2s", "7s slow ends")
 	})
 }
 

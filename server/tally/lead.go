@@ -31,7 +31,8 @@ type Agents struct {
 // and written if there are new ones.
 const LookEvery = time.Second
 
-// writeEvery is how often all counters are written.
+// writeEvery is how often each shard is written. They take turns: all at once, those of a large
+// cluster would keep the store from everything else for a moment.
 const writeEvery = 5 * time.Second
 
 // forgetAfter is how long the counts of a label, or of a pod that was never
@@ -44,17 +45,17 @@ const forgetAfter = time.Hour
 func (t *Tally) Lead(ctx context.Context, agents Agents, saver Saver) error {
 	if !t.isLeading() {
 		t.setLeading(true)
-		t.written, t.restUntil = time.Time{}, time.Time{}
+		t.written, t.restUntil = [shards]time.Time{}, time.Time{}
 	}
 	t.look(agents)
 	began := t.now()
 	if began.Before(t.restUntil) {
 		return nil
 	}
-	all := began.Sub(t.written) >= writeEvery
-	err := t.save(ctx, saver, all)
-	if err == nil && all {
-		t.written = began
+	regular := func(shard int) bool { return began.Sub(t.written[shard]) >= writeEvery }
+	err := t.save(ctx, saver, regular)
+	if err == nil {
+		t.noteWritten(began, regular)
 	}
 	// Writing takes a twentieth of the store's time at most, and still
 	// happens every 5 s.
@@ -62,10 +63,23 @@ func (t *Tally) Lead(ctx context.Context, agents Agents, saver Saver) error {
 	return err
 }
 
+// noteWritten notes which shards were written. After the first turn of a reign, which writes all
+// of them, each has a second of its own.
+func (t *Tally) noteWritten(now time.Time, regular func(shard int) bool) {
+	for i := range t.written {
+		switch {
+		case t.written[i].IsZero():
+			t.written[i] = now.Add(-time.Duration(i) * LookEvery % writeEvery)
+		case regular(i):
+			t.written[i] = now
+		}
+	}
+}
+
 // Resign ends a reign with a last checkpoint.
 func (t *Tally) Resign(ctx context.Context, saver Saver) error {
 	defer t.setLeading(false)
-	return t.save(ctx, saver, true)
+	return t.save(ctx, saver, func(int) bool { return true })
 }
 
 func (t *Tally) isLeading() bool {

@@ -85,7 +85,7 @@ func TestCheckpointsThatCouldNotBeWrittenAreWrittenLater(t *testing.T) {
 	c, db := newClock(), &etcd{data: map[string][]byte{}, err: errors.New("etcd is away")}
 	ta := New(c.now)
 	ta.look(Agents{Known: true, Labels: two, Failing: []Failing{{key("a"), "n1-host_network", time.Minute}}})
-	if err := ta.save(t.Context(), db, false); err != db.err {
+	if err := ta.save(t.Context(), db, func(int) bool { return false }); err != db.err {
 		t.Fatalf("a failed write is %v", err)
 	}
 	db.err = nil
@@ -111,9 +111,10 @@ func TestTheLeaderWritesErrorsAtOnceAndAllElseEveryFiveSeconds(t *testing.T) {
 		{"the first turn writes all, but for the newest revision", 0, well, 2, 0},
 		{"a report waits", time.Second, well, 2, 0},
 		{"an error does not", time.Second, failing, 2, 1},
-		{"nor does its end", time.Second, well, 2, 1},
-		{"reports wait", time.Second, well, 2, 1},
-		{"until five seconds are over", time.Second, well, 7, 1},
+		{"after that each shard has a second of its own, and a's is the third", time.Second, well, 5, 1},
+		{"reports wait", time.Second, well, 5, 1},
+		{"and wait", 3 * time.Second, well, 5, 1},
+		{"until five seconds are over", time.Second, well, 8, 1},
 	} {
 		c.pass(step.pass)
 		revision++

@@ -12,8 +12,9 @@ type Saver interface {
 // takes in a request.
 const batchBytes = 512 << 10
 
-// save writes all shards, or those with new errors.
-func (t *Tally) save(ctx context.Context, saver Saver, all bool) error {
+// save writes the shards of which regular says that their turn has come, and those with new
+// errors.
+func (t *Tally) save(ctx context.Context, saver Saver, regular func(shard int) bool) error {
 	revision := t.complete()
 	batch, size := map[string][]byte{}, 0
 	var done []func()
@@ -33,7 +34,7 @@ func (t *Tally) save(ctx context.Context, saver Saver, all bool) error {
 		return nil
 	}
 	for i := range shards {
-		if !t.due(i, revision, all) {
+		if !t.due(i, revision, regular(i)) {
 			continue
 		}
 		data, stored := t.encode(i, revision)
@@ -51,7 +52,7 @@ func (t *Tally) save(ctx context.Context, saver Saver, all bool) error {
 
 // due says whether shard i should be written. A shard that was never stored is
 // always, lest the replay after a restart begins behind its first events.
-func (t *Tally) due(i int, revision int64, all bool) bool {
+func (t *Tally) due(i int, revision int64, regular bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := &t.shards[i]
@@ -62,7 +63,7 @@ func (t *Tally) due(i int, revision int64, all bool) bool {
 	case s.revision == 0:
 		return filled
 	}
-	return all && revision > s.revision
+	return regular && revision > s.revision
 }
 
 // hurry makes every shard urgent, because some may not have been written.

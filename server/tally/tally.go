@@ -95,9 +95,9 @@ type Tally struct {
 
 	// Of the leader alone, which is one goroutine:
 
-	// written is when all counters were written last, and restUntil until when nothing
-	// is written.
-	written, restUntil time.Time
+	// written is when each shard was written last, and restUntil until when nothing is.
+	written   [shards]time.Time
+	restUntil time.Time
 }
 
 // New returns an empty Tally.
