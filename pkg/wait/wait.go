@@ -4,7 +4,6 @@ package wait
 import (
 	"context"
 	"iter"
-	"runtime"
 	"sync"
 	"time"
 )
@@ -22,21 +21,29 @@ func For(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// yieldEvery is after how many rounds of a loop others are let run: after some tens of
-// microseconds, for loops that take as many microseconds a round at most.
-const yieldEvery = 16
+const (
+	// restEvery is after how many rounds of a loop it rests: after some tenths of a millisecond,
+	// for loops that take a few microseconds a round.
+	restEvery = 64
+	// moment is how long Rest takes at least.
+	moment = 200 * time.Microsecond
+)
 
-// Yielding counts from 0 to n-1 for a loop over all agents, or as many of anything, and lets
-// others run now and then that wait for a processor. Such a loop would keep one for as long as a
-// hundredth of a second at a time, and on a machine of few processors all requests wait for it.
-func Yielding(n int) iter.Seq[int] {
+// Rest gives the processor to others for a moment, be they of this process or of another one.
+func Rest() { time.Sleep(moment) }
+
+// Resting counts from 0 to n-1 for a loop over all agents, or as many of anything, which calls
+// rest now and then; nil for none. In a large cluster such a loop would keep a processor for as
+// long as a tenth of a second, and on a machine of few of them all requests wait for it, and
+// the store as well.
+func Resting(n int, rest func()) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for i := range n {
 			if !yield(i) {
 				return
 			}
-			if i%yieldEvery == yieldEvery-1 {
-				runtime.Gosched()
+			if rest != nil && i%restEvery == restEvery-1 {
+				rest()
 			}
 		}
 	}

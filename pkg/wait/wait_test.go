@@ -2,9 +2,8 @@ package wait_test
 
 import (
 	"context"
-	"runtime"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,25 +24,22 @@ func TestForWaitsAndSaysWhetherTheContextLasted(t *testing.T) {
 	}
 }
 
-func TestYieldingLetsOthersRunBeforeItsLoopIsOver(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	var ran atomic.Bool
-	go func() { ran.Store(true) }() // on the one processor that there is
-	at, rounds := -1, 0
-	for i := range wait.Yielding(1000) {
-		if rounds++; ran.Load() && at < 0 {
-			at = i
+func TestALoopRestsNowAndThen(t *testing.T) {
+	var rested, counted []int
+	for i := range wait.Resting(200, func() { rested = append(rested, len(counted)) }) {
+		counted = append(counted, i)
+	}
+	if len(counted) != 200 || counted[199] != 199 || !slices.Equal(rested, []int{64, 128, 192}) {
+		t.Errorf("it counted %d, and rested after %v", len(counted), rested)
+	}
+	rounds := 0
+	for range wait.Resting(200, nil) {
+		if rounds++; rounds == 70 {
+			break
 		}
 	}
-	if rounds != 1000 || at < 0 || at > 100 {
-		t.Errorf("of %d rounds another ran after %d", rounds, at)
-	}
-	for range wait.Yielding(1000) {
-		rounds++
-		break
-	}
-	if rounds != 1001 {
-		t.Errorf("a loop that was left went on for %d rounds", rounds-1000)
+	if rounds != 70 {
+		t.Errorf("a loop that was left went on for %d rounds", rounds-70)
 	}
 }
 

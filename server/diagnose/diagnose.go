@@ -125,7 +125,7 @@ func (d *diagnosis) family(symptom symptom, six bool) (found []Finding, used boo
 // gather fills the board; false where nothing is bad.
 func (e *evaluation) gather() bool {
 	e.reset(len(e.State.nodes))
-	for n := range wait.Yielding(len(e.agents)) {
+	for n := range wait.Resting(len(e.agents), e.in.Rest) {
 		a := e.agents[n]
 		if a.ill == 0 {
 			continue
@@ -151,7 +151,7 @@ func (e *evaluation) gather() bool {
 			e.open(it)
 		}
 	}
-	for n := range wait.Yielding(len(e.agents)) {
+	for n := range wait.Resting(len(e.agents), e.in.Rest) {
 		a := e.agents[n]
 		for i := range a.rows {
 			r := &a.rows[i]

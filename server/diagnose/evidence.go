@@ -127,7 +127,7 @@ func (e *evaluation) survey() {
 	for _, a := range e.agents {
 		a.deadTo = 0
 	}
-	for n := range wait.Yielding(len(e.agents)) {
+	for n := range wait.Resting(len(e.agents), e.in.Rest) {
 		a := e.agents[n]
 		if spoke := &e.spoke[a.node.index]; a.at.After(*spoke) {
 			*spoke = a.at

@@ -44,6 +44,9 @@ type Input struct {
 	// pod was deleted: agents ask it until they are told, and what fails of that says nothing.
 	// nil: nothing has.
 	Left func(Thing) bool
+	// Rest is called now and then while all agents are looked at, by whom the looking is not to
+	// keep from other things; nil: it is not.
+	Rest func()
 }
 
 // Thing is something that all agents share. Of node ports, which each node has, there is no

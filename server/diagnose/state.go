@@ -122,7 +122,7 @@ func (s *State) Observe(now time.Time, in Input) {
 		s.relist(in.List)
 	}
 	s.sums.pass(now)
-	for i := range wait.Yielding(len(s.agents)) {
+	for i := range wait.Resting(len(s.agents), in.Rest) {
 		a := s.agents[i]
 		if in.States != nil {
 			a.state = in.States[i]

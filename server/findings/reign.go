@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/netchecker/netchecker/pkg/report"
+	"github.com/netchecker/netchecker/pkg/wait"
 	"github.com/netchecker/netchecker/server/diagnose"
 	"github.com/netchecker/netchecker/server/evaluate"
 	"github.com/netchecker/netchecker/server/fleet"
@@ -197,6 +198,7 @@ func (r *Reign) diagnose(now time.Time, s Sight, lasting []diagnose.Held) []diag
 	}
 	r.diagnosis.Observe(now, diagnose.Input{
 		List: s.List, States: s.States, Tellings: r.tellings, Every: r.cfg.Every(), Homes: r.cfg.Homes(s.List), Left: r.left,
+		Rest: wait.Rest,
 	})
 	if before == nil {
 		r.diagnosis.Resume(faults(lasting))

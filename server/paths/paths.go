@@ -168,7 +168,7 @@ func (p *Paths) Look(list *fleet.List, records []*fleet.Record) {
 	defer p.mu.Unlock()
 	at := scene{list, ids}
 	updated := p.view.Len() > 0
-	for i := range wait.Yielding(len(records)) {
+	for i := range wait.Resting(len(records), wait.Rest) {
 		var update *Telling
 		if updated {
 			update = p.of(&list.Agents[i])
@@ -198,7 +198,7 @@ func (p *Paths) newest(a *fleet.Agent, r *fleet.Record) *Telling {
 // so that it is known by its pointer.
 func (p *Paths) Newest(list *fleet.List, records []*fleet.Record, told []*Telling) {
 	updated := p.view.Len() > 0
-	for i := range wait.Yielding(len(records)) {
+	for i := range wait.Resting(len(records), wait.Rest) {
 		var update *Telling
 		if updated {
 			update = p.of(&list.Agents[i])
