@@ -126,7 +126,7 @@ func (s *sharing) take(which func(Thing) bool) {
 
 func (s *sharing) takeRow(a *agent, of Thing, row *report.Shared) {
 	explained, partly := s.explained(a, of)
-	if explained {
+	if explained && !a.failing[of].wrong { // nothing but who answers explains a wrong answer
 		return
 	}
 	if s.things[of] == nil {
@@ -219,10 +219,11 @@ func (s *sharing) sorted() (all []Thing) {
 	return all
 }
 
-// failsForAll says whether a thing fails for four fifths of the nodes, of several.
+// failsForAll says whether a thing fails for four fifths of the nodes, of several, but for those
+// whose failing is explained otherwise.
 func (s *sharing) failsForAll(t Thing) bool {
 	c := s.counts[t]
-	return c.fits() && c.bad > 1 && int(c.bad) >= min(leastPeers, len(s.nodes))
+	return c.fits() && c.bad > 1 && int(c.bad) >= min(leastPeers, len(s.things[t]))
 }
 
 // count counts the nodes for which each thing fails, is well, and may fail soon.
