@@ -246,7 +246,7 @@ func (s *State) rows(a *agent, m *report.Mesh, old bool) {
 			a.node.holes.add(a.at, sizes)
 			r.target.node.holes.add(a.at, sizes)
 		}
-		if r.dialRun > 0 && dialed && r.dial == dialLost && r.target != nil {
+		if r.dialRun > 0 && dialed && r.dial == dialLost && r.told == well && r.target != nil { // what is dead takes no connection either
 			a.node.dials.add(a.at, connects)
 			r.target.node.dials.add(a.at, connects)
 		}

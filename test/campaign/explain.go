@@ -139,7 +139,7 @@ func (s *search) effect(faults []sim.Fault) *effect {
 		e.ways[i] = make([][2]bool, s.spots*s.spots)
 	}
 	for _, f := range faults {
-		at := f.At
+		at, of := f.At, symptomOf(f.Degree)
 		switch at.Kind {
 		case sim.AtServices, sim.AtNodePort, sim.AtDNS, sim.AtAPI, sim.AtNameServer, sim.AtAPIServer:
 			e.gates[gate{at, f.Degree.Wrong}] = true
@@ -148,12 +148,12 @@ func (s *search) effect(faults []sim.Fault) *effect {
 			e.still[s.spot(at.Node, at.Host)] = true
 			continue
 		case sim.AtMachine: // nobody there says anything, so that it is as if it were cut off
-			at = sim.Link(at.Node, sim.Both)
+			at, of = sim.Link(at.Node, sim.Both), dies
 		}
 		if err := s.world.Inject(sim.Fault{At: at, Degree: dead}); err != nil {
 			panic(err)
 		}
-		ways := e.ways[symptomOf(f.Degree)]
+		ways := e.ways[of]
 		for from := range s.spots {
 			for to := range s.spots {
 				there, back := s.world.Passes(s.nodes[from/2], from%2 == 1, s.nodes[to/2], to%2 == 1)
