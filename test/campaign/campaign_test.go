@@ -13,12 +13,13 @@ import (
 
 const (
 	testSeed = 1
-	// least are the precision and recall that are asked for.
-	least = 0.95
+	// least are the precision and recall that are asked for; and leastPaired those that faults in
+	// pairs have reached, in clusters of three nodes, so that they become no less.
+	least, leastPaired = 0.95, 0.75
 )
 
 // judge prints the table's rows of a size, and holds the whole against what is asked for.
-func judge(t *testing.T, nodes int, paired bool, entries []entry, of func(e entry) sums) {
+func judge(t *testing.T, least float64, nodes int, paired bool, entries []entry, of func(e entry) sums) {
 	t.Helper()
 	var table bytes.Buffer
 	head(&table)
@@ -45,9 +46,14 @@ func judge(t *testing.T, nodes int, paired bool, entries []entry, of func(e entr
 
 // The fixed part of the campaign that each run of the tests has.
 func TestFaultsAreNamed(t *testing.T) {
-	for _, size := range []struct{ nodes, count int }{{3, 2}, {10, 1}} {
-		judge(t, size.nodes, false, usual(), func(e entry) sums {
-			s, bad := trials(trial{seed: testSeed, kind: e.name, nodes: size.nodes}, e, 0, size.count, false)
+	for _, row := range []struct {
+		nodes, count int
+		paired       bool
+		least        float64
+		entries      []entry
+	}{{3, 2, false, least, usual()}, {10, 1, false, least, usual()}, {3, 2, true, leastPaired, kinds(true)}} {
+		judge(t, row.least, row.nodes, row.paired, row.entries, func(e entry) sums {
+			s, bad := trials(trial{seed: testSeed, kind: e.name, paired: row.paired, nodes: row.nodes}, e, 0, row.count, false)
 			for _, o := range bad {
 				var story bytes.Buffer
 				o.tell(&story)
@@ -116,7 +122,7 @@ func TestTheWholeCampaign(t *testing.T) {
 	}
 	for _, size := range sizes {
 		for _, paired := range []bool{false, true} {
-			judge(t, size.nodes, paired, kinds(paired), func(e entry) (total sums) {
+			judge(t, least, size.nodes, paired, kinds(paired), func(e entry) (total sums) {
 				for p, s := range came {
 					if p.Kind == e.name && p.Paired == paired && p.Nodes == size.nodes {
 						total.and(&s)
