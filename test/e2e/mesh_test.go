@@ -266,6 +266,9 @@ func meshAPIServerDown(w world) {
 		w.sleep(away() - time.Since(begun))
 	})
 	w.eventually(func() error { return w.nodesReady(begun) })
+	// Pods of nodes that were taken for lost are out of their Services until their kubelets say so.
+	w.kubectl("wait", "pods", "--all", "--namespace", namespace, "--for=condition=Ready", "--timeout=120s")
+	w.await("", well)
 }
 
 // telling is how many small datagrams were sent on a path between nodes, and as of when.
