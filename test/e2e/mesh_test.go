@@ -421,6 +421,7 @@ func meshKubeletDead(w world, node string) {
 // late is no loss: neither their own nor that of others who ask them.
 func meshBurning(w world, node string) {
 	door := w.door()
+	w.named(door, 2*time.Minute, as()) // the node before may tell of it until its next report
 	before, starved := w.measured(door), w.starved(door, node)
 	w.broken(func() {
 		eventually.Within(w, 2*time.Minute, func() error { // two reports
