@@ -24,7 +24,8 @@
 //
 // Writes are grouped: whatever waits goes into one transaction, a few of which are
 // under way at a time, so that etcd's cost of a write (a round of consensus, an
-// fsync) is paid once for many records. [Kind.Put] returns when etcd has committed.
+// fsync) is paid once for many records. Where only few puts wait, those that follow a
+// moment later join them (gather.go). [Kind.Put] returns when etcd has committed.
 // Each kind has its share of the queue and of each transaction, so that a flood of
 // one keeps none of the others waiting; a key that is written along with one of another
 // kind ([Op.Beside]) takes of that one's. Keys expire by leases, which are shared by

@@ -129,6 +129,9 @@ type queue struct {
 	newest map[string]*pending
 	// ops is how many keys make a full group.
 	ops int
+	// ready is how many puts are in the lanes' lists of those that may be taken.
+	ready     int
+	gathering gathering
 }
 
 func newQueue(lanes ...*lane) *queue {
@@ -137,6 +140,7 @@ func newQueue(lanes ...*lane) *queue {
 		q.shares += l.share
 	}
 	q.arrived.L = &q.mu
+	q.gathering.timer = time.AfterFunc(gatherFor, q.gathered)
 	return q
 }
 
@@ -169,7 +173,15 @@ func (q *queue) add(p *pending) error {
 
 func (q *queue) push(p *pending) {
 	p.lane.ready = append(p.lane.ready, p)
-	q.arrived.Signal()
+	q.ready++
+	q.wake()
+}
+
+// wake has a writer take what is ready, if there is enough of it.
+func (q *queue) wake() {
+	if q.anyOpen() && q.ready >= q.gathering.enough {
+		q.arrived.Signal()
+	}
 }
 
 // take waits for puts and appends a group of those that are there. The group is
@@ -178,13 +190,15 @@ func (q *queue) take(group []*pending) []*pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		for !q.anyOpen() && !q.closed {
+		for (!q.anyOpen() || q.ready < q.gathering.enough) && !q.closed {
 			q.arrived.Wait()
 		}
 		if q.closed {
 			return group
 		}
 		if group = q.pop(group); len(group) > 0 {
+			q.gather(len(group), q.few())
+			q.wake()
 			return group
 		}
 	}
@@ -217,9 +231,6 @@ func (q *queue) pop(group []*pending) []*pending {
 		l.most += max(2*q.part(l), q.ops/4) - q.part(l)
 		group = q.popLane(l, group, &room)
 	}
-	if q.anyOpen() {
-		q.arrived.Signal()
-	}
 	return group
 }
 
@@ -250,6 +261,7 @@ func (q *queue) popLane(l *lane, group []*pending, room *room) []*pending {
 		l.underway++
 		group = append(group, p)
 	}
+	q.ready -= popped
 	rest := copy(l.ready, l.ready[popped:])
 	clear(l.ready[rest:])
 	l.ready = l.ready[:rest]
@@ -273,12 +285,12 @@ func (q *queue) drop(p *pending) {
 func (q *queue) done(group []*pending) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.gather(len(group), len(group)+q.ready)
 	for _, p := range group {
-		if p.lane.underway--; len(p.lane.ready) > 0 {
-			q.arrived.Signal()
-		}
+		p.lane.underway--
 		q.release(p)
 	}
+	q.wake()
 }
 
 // release lets go of p, and makes those ready that waited for it alone.
@@ -324,9 +336,11 @@ func (q *queue) close() {
 		return
 	}
 	q.closed = true
+	q.gathering.timer.Stop()
 	for _, l := range q.lanes {
 		ready := l.ready
 		l.ready = nil
+		q.ready -= len(ready)
 		for _, p := range ready {
 			q.refuse(p)
 		}

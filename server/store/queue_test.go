@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // queueOf is a queue of kinds with these shares.
@@ -258,5 +261,56 @@ func TestPutThatEtcdWouldRefuseIsRefusedByName(t *testing.T) {
 		if err := newPending().fill(kinds[0], test.ops); err == nil || err.Error() != test.want {
 			t.Errorf("%v, want %s", err, test.want)
 		}
+	}
+}
+
+func TestPutsThatComeAfterASmallGroupAreWrittenTogether(t *testing.T) {
+	many := strings.Fields("m0 m1 m2 m3 m4 m5 m6 m7 m8 m9 m10 m11 m12 m13 m14 m15")
+	type more struct {
+		after time.Duration
+		name  string
+	}
+	for _, row := range []struct {
+		name string
+		// first are taken; during come until they are written, or until the next group is
+		// taken where they are not; then comes after.
+		first, during []string
+		written       bool
+		after         []more
+		want          []string
+		within        time.Duration
+	}{
+		{"who puts one after the other never waits", []string{"a"}, nil, true, []more{{0, "b"}}, []string{"b"}, 0},
+		{"few do while few are being written", []string{"a"}, []string{"b"}, false, []more{{time.Millisecond, "c"}}, []string{"b", "c"}, gatherFor},
+		{"many do not", []string{"a"}, many, false, nil, many, 0},
+		{"what waits then goes when those who were answered are back", []string{"a"}, []string{"b"}, true, []more{{time.Millisecond, "c"}}, []string{"b", "c"}, time.Millisecond},
+		{"or without them", []string{"a"}, []string{"b"}, true, nil, []string{"b"}, gatherFor},
+		{"a large group is followed by what there is", many, []string{"b"}, false, nil, []string{"b"}, 0},
+		{"and so it is once it is written", many, []string{"b"}, true, nil, []string{"b"}, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q, kinds := queueOf(30)
+				add(t, q, kinds[0], row.first...)
+				group := q.take(nil)
+				add(t, q, kinds[0], row.during...)
+				if row.written {
+					q.done(group)
+				}
+				began := time.Now()
+				var adding sync.WaitGroup
+				adding.Go(func() {
+					for _, m := range row.after {
+						time.Sleep(m.after)
+						add(t, q, kinds[0], m.name)
+					}
+				})
+				if got := names(q.take(nil)); !slices.Equal(got, row.want) || time.Since(began) != row.within {
+					t.Errorf("%v are taken after %v, want %v after %v", got, time.Since(began), row.want, row.within)
+				}
+				adding.Wait()
+				q.close()
+			})
+		})
 	}
 }
