@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gorilla/mux"
-
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/fleet"
 	"github.com/netchecker/netchecker/server/judge"
@@ -115,7 +113,7 @@ func (s *server) agents(w http.ResponseWriter, _ *http.Request) {
 // agent writes one record.
 func (s *server) agent(w http.ResponseWriter, r *http.Request) {
 	snap := s.Snapshots.Snapshot()
-	name := mux.Vars(r)["name"]
+	name := r.PathValue("name")
 	if !known(w, snap) {
 		return
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/golang/glog"
-	"github.com/gorilla/mux"
 
 	"github.com/netchecker/netchecker/pkg/report"
 	"github.com/netchecker/netchecker/server/fleet"
@@ -53,7 +52,7 @@ func (s *server) report(w http.ResponseWriter, r *http.Request) {
 
 // message takes in what an agent sends beside its report.
 func (s *server) message(w http.ResponseWriter, r *http.Request) {
-	kind := mux.Vars(r)["kind"]
+	kind := r.PathValue("kind")
 	s.take(w, r, min(maxMessage, s.MaxBody), func(ctx context.Context, pod string, read func() ([]byte, error)) ([]byte, error) {
 		return nil, s.Taker.AcceptMessage(ctx, pod, kind, read)
 	})
@@ -79,7 +78,7 @@ func (s *server) take(w http.ResponseWriter, r *http.Request, limit int64, accep
 }
 
 func (s *server) handOver(w http.ResponseWriter, r *http.Request, limit int64, accept accept) (reply []byte, err error) {
-	pod := mux.Vars(r)["name"]
+	pod := r.PathValue("name")
 	if !report.IsSubdomain(pod) {
 		return nil, &report.FieldError{Field: "podname", Reason: "in the URL " + podnameRule}
 	}

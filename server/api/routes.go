@@ -51,6 +51,19 @@ func (s *server) routes() []route {
 }
 
 // router serves each path by the handlers of its methods.
+type router struct{ *mux.Router }
+
+// ServeHTTP has a route handle r, which has what the path says by name as its PathValues: mux's
+// own copies each request twice to tell of that, which is a tenth of what a report costs here.
+func (rt router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var match mux.RouteMatch
+	rt.Match(r, &match) // else NotFoundHandler
+	for name, value := range match.Vars {
+		r.SetPathValue(name, value)
+	}
+	match.Handler.ServeHTTP(w, r)
+}
+
 func (s *server) router() http.Handler {
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	r.NotFoundHandler = s.observed("other", notFound)
@@ -66,7 +79,7 @@ func (s *server) router() http.Handler {
 		m.names = append(m.names, rt.method)
 		m.handlers = append(m.handlers, s.observed(rt.name, rt.handle))
 	}
-	return r
+	return router{r}
 }
 
 // methods are what one path has.

@@ -213,7 +213,7 @@ func TestTheChildTakesReportsAsTheServerDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := s.startListener(t.Context(), self, pingPath, "-child", noStore, "-agents", "10")
+	child, err := s.startListener(t.Context(), self, nil, pingPath, "-child", noStore, "-agents", "10")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,6 +83,11 @@ func (s sides) round(ctx context.Context, round int, d time.Duration) (reports, 
 	return reports, puts, noStore, nil
 }
 
+// likeAServers has a program that keeps nothing collect its garbage about as often as a server
+// does, whose records take tens of MiB: by default it would at each 4 MiB, a hundred times a
+// second, and be measured by how many globals its libraries have.
+var likeAServers = []string{"GOGC=1000"}
+
 // startSides starts an etcd, b's server on it, the child that stores nothing, and
 // the loads of all three.
 func (s *stage) startSides(ctx context.Context, b build) (sides, error) {
@@ -100,7 +105,7 @@ func (s *stage) startSides(ctx context.Context, b build) (sides, error) {
 	if err != nil {
 		return sides{}, err
 	}
-	child, err := s.startListener(ctx, b.bench, pingPath, "-child", noStore, "-agents", strconv.Itoa(reporters))
+	child, err := s.startListener(ctx, b.bench, likeAServers, pingPath, "-child", noStore, "-agents", strconv.Itoa(reporters))
 	if err != nil {
 		return sides{}, err
 	}

@@ -108,18 +108,18 @@ type server struct {
 
 // startServer starts b's netchecker-server and waits until it is ready.
 func (s *stage) startServer(ctx context.Context, b build, args ...string) (*server, error) {
-	return s.startListener(ctx, b.server(), "/readyz", append([]string{"-logtostderr"}, args...)...)
+	return s.startListener(ctx, b.server(), nil, "/readyz", append([]string{"-logtostderr"}, args...)...)
 }
 
 // startListener starts a program that takes -endpoint, and waits until it answers
 // 200 at path.
-func (s *stage) startListener(ctx context.Context, program, path string, args ...string) (*server, error) {
+func (s *stage) startListener(ctx context.Context, program string, env []string, path string, args ...string) (*server, error) {
 	port, err := process.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	srv := &server{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
-	if srv.Process, err = s.start(program, nil, append(args, "-endpoint", srv.addr)...); err != nil {
+	if srv.Process, err = s.start(program, env, append(args, "-endpoint", srv.addr)...); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
