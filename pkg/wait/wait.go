@@ -22,8 +22,9 @@ func For(ctx context.Context, d time.Duration) bool {
 }
 
 const (
-	// stretch is for how long a loop goes on before it rests.
-	stretch = 500 * time.Microsecond
+	// restEvery is after how many rounds of a loop it rests: after some tenths of a millisecond,
+	// for loops that take a few microseconds a round.
+	restEvery = 64
 	// moment is how long Rest takes at least.
 	moment = 200 * time.Microsecond
 )
@@ -32,19 +33,17 @@ const (
 func Rest() { time.Sleep(moment) }
 
 // Resting counts from 0 to n-1 for a loop over all agents, or as many of anything, which calls
-// rest every half a millisecond; nil for never. In a large cluster such a loop would keep a
-// processor for as long as a tenth of a second, and on a machine of few of them all requests wait
-// for it, and the store as well.
+// rest now and then; nil for none. In a large cluster such a loop would keep a processor for as
+// long as a tenth of a second, and on a machine of few of them all requests wait for it, and
+// the store as well.
 func Resting(n int, rest func()) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		rested := time.Now()
 		for i := range n {
 			if !yield(i) {
 				return
 			}
-			if rest != nil && time.Since(rested) >= stretch {
+			if rest != nil && i%restEvery == restEvery-1 {
 				rest()
-				rested = time.Now()
 			}
 		}
 	}

@@ -81,9 +81,12 @@ type state struct {
 // id is an agent's in the mesh; 0 where that is another agent's already.
 type id struct {
 	number uint64
-	// aimable says that others may be aimed at the agent, as far as the list tells.
-	aimable bool
+	// addresses are where the agent may be probed; none where the list tells no way to.
+	addresses []netip.Addr
 }
+
+// aimable says that others may be aimed at the agent, as far as the list tells.
+func (i *id) aimable() bool { return len(i.addresses) > 0 }
 
 // member is an agent that may be probed: its index, plus one; 0 for none.
 type member int32
@@ -128,7 +131,7 @@ func (s *state) same(next *state) bool {
 // awaits says whether somebody is awaited who may be probed.
 func (s *state) awaits(h Heard) bool {
 	for i := range s.ids {
-		if s.ids[i].aimable && h.Awaited(i) {
+		if s.ids[i].aimable() && h.Awaited(i) {
 			return true
 		}
 	}
@@ -139,7 +142,7 @@ func (s *state) awaits(h Heard) bool {
 func (s *state) answering(h Heard) []string {
 	boots := make([]string, len(s.ids))
 	for i, r := range h.Records {
-		if s.ids[i].aimable && r != nil && r.Mesh != nil && r.Mesh.Mute == "" && h.Reporting(i) {
+		if s.ids[i].aimable() && r != nil && r.Mesh != nil && r.Mesh.Mute == "" && h.Reporting(i) {
 			boots[i] = r.BootID
 		}
 	}
@@ -168,7 +171,10 @@ func (p *Planner) idsOf(list *fleet.List) []id {
 	ids := make([]id, len(list.Agents))
 	for n, i := range IDs(list) {
 		a := &list.Agents[i]
-		ids[i] = id{n, a.MeshPort != 0 && a.Node != "" && len(p.addresses(a)) > 0}
+		ids[i].number = n
+		if a.MeshPort != 0 && a.Node != "" {
+			ids[i].addresses = p.addresses(a)
+		}
 	}
 	return ids
 }
@@ -210,7 +216,7 @@ func (s *state) index(a *fleet.Agent) int {
 
 // on are the agents on these nodes, but for the one at that index.
 func (s *state) on(self int, nodes ...string) []int {
-	var all []int
+	all := make([]int, 0, 2*len(nodes))
 	for _, node := range nodes {
 		for _, m := range s.nodes[node] {
 			if i := int(m) - 1; m != 0 && i != self {
@@ -274,7 +280,7 @@ func (p *Planner) peer(s *state, i int) assignment.Peer {
 	a := &s.list.Agents[i]
 	return assignment.Peer{
 		ID: s.ids[i].number, Node: a.Node, Host: a.Network == report.Host,
-		Addresses: p.addresses(a), Port: a.MeshPort, Boot: s.boots[i],
+		Addresses: s.ids[i].addresses, Port: a.MeshPort, Boot: s.boots[i],
 	}
 }
 

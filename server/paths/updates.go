@@ -76,7 +76,8 @@ func (u *updates) of(a *fleet.Agent) *Telling {
 func encodeUpdate(s *intake.Sent, m *report.Mesh) []byte {
 	told := report.Report{UID: s.From.UID, BootID: s.BootID, Delivery: report.Delivery{Via: s.Via}, Mesh: m}
 	r := report.Record{Report: told, Booted: s.Booted.Round(0).UTC()}
-	return report.AppendLife(nil, &r)
+	// Most take as much, and would else be copied as they grow.
+	return report.AppendLife(make([]byte, 0, 2<<10), &r)
 }
 
 func decodeUpdate(key fleet.Key, e store.Entry) (*Telling, error) {
