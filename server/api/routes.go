@@ -50,11 +50,10 @@ func (s *server) routes() []route {
 	}
 }
 
-// router serves each path by the handlers of its methods.
+// router has handlers find what the path says by name as PathValues of their request.
 type router struct{ *mux.Router }
 
-// ServeHTTP has a route handle r, which has what the path says by name as its PathValues: mux's
-// own copies each request twice to tell of that, which is a tenth of what a report costs here.
+// ServeHTTP implements http.Handler. That of mux copies each request twice to tell of the path.
 func (rt router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var match mux.RouteMatch
 	rt.Match(r, &match) // else NotFoundHandler
@@ -64,6 +63,7 @@ func (rt router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	match.Handler.ServeHTTP(w, r)
 }
 
+// router serves each path by the handlers of its methods.
 func (s *server) router() http.Handler {
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	r.NotFoundHandler = s.observed("other", notFound)

@@ -3,8 +3,8 @@ package store
 import "time"
 
 // gatherFor is the most that a put waits for others. Whoever reports every few seconds does
-// not mind, and a transaction costs this server and etcd about as much as ten of the puts in
-// it: a thousand reports a second are written in a quarter of the transactions.
+// not mind, and a transaction costs this server and etcd more than the few puts in it: of a
+// thousand reports a second, those of a few milliseconds share one.
 const gatherFor = 4 * time.Millisecond
 
 // gathering is the short while after a small group was taken, and after it was written, in
