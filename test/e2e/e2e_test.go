@@ -47,7 +47,7 @@ var areas = []area{
 		once("server pod killed: nobody is blamed", serverKilled),
 		onEach("black hole: padded reports meet it, others do not", world.others, blackHole),
 	}},
-	{"mesh", world.withoutRelease, []part{
+	{"mesh", world.withoutName, []part{
 		once("all paths are measured within a minute of helm install", installsMeshed),
 		once("what agents say they sent is what their nodes counted", meshIsCounted),
 		once("agents rolled out, a node drained: nothing is lost", meshRolledOut),

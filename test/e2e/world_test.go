@@ -81,6 +81,15 @@ func (w world) withoutRelease() {
 	w.gone()
 }
 
+// withoutName ends with no netchecker, and with nobody who is still told the address of
+// the Service of one before.
+func (w world) withoutName() {
+	w.Helper()
+	w.withoutRelease()
+	const told = 30 * time.Second // ttl in CoreDNS's configuration, as kubeadm has it
+	w.sleep(told)
+}
+
 // withUsualRelease ends with the chart installed with its own values, and all well.
 func (w world) withUsualRelease() {
 	w.Helper()
