@@ -83,13 +83,16 @@ run: build ## Start a server and six agents here, print the verdict, stay until 
 # Which tests there are is a matter of packages and build tags. A tool that is missing
 # is an error, and never a reason to leave one out. The Go tool would take the result
 # of test/system from its cache where only the binaries that it builds have changed:
-# with -shuffle or -count it does not.
+# with -shuffle or -count it does not. Most tests wait more than they compute: so more
+# packages at a time than there are processors. What does nothing but compute, in one
+# goroutine, runs without the race detector.
 .PHONY: test
 test: ## Run the tests, against a real etcd and a real kube-apiserver
 	@go run ./test/tools/build --for "make test" --minutes 4 $(TEST_TOOLS)
 	@$(MOVING) "Downloading Go modules" go mod download
 	@$(MOVING) "Checking with go vet" go vet ./...
-	@$(MOVING) "Testing" go test -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
+	@$(MOVING) "Testing" go test -race -shuffle=on -timeout 20m -p $$(( 2 * $$(nproc) )) $(TESTFLAGS) ./...
+	@$(MOVING) "Injecting faults into simulated clusters" go test -shuffle=on $(TESTFLAGS) ./test/campaign
 
 .PHONY: chart
 chart: modules ## Check chart and examples: lint, every switch, every alert, every metric
