@@ -208,8 +208,10 @@ func (d *decoder) readSessions() (s Sessions, err error) {
 	s.packed = make([]byte, 0, usualPacked)
 	err = d.elements(MaxSessions, func() error {
 		row = [columns]uint64{}
-		if err := d.readRow(&row); err != nil {
-			return err
+		if !d.plainRow(&row) {
+			if err := d.readRow(&row); err != nil {
+				return err
+			}
 		}
 		row[thereColumn] = min(row[thereColumn], row[mtuColumn])
 		row[hereColumn] = min(row[hereColumn], row[mtuColumn])
@@ -223,13 +225,51 @@ func (d *decoder) readSessions() (s Sessions, err error) {
 // maxColumns bounds the columns of a row; those that are not known yet are skipped.
 const maxColumns = 64
 
+// maxPlain is how many digits any number has that fits into 63 bits, whatever they are.
+const maxPlain = 18
+
+// plainRow reads a row as netchecker writes it: known columns, and no white space. Of any
+// other it consumes nothing and leaves to readRow what that is, or what is wrong with it.
+func (d *decoder) plainRow(row *[columns]uint64) bool {
+	if d.peek() != '[' || d.depth >= maxDepth {
+		return false
+	}
+	rest := d.data[d.pos+1:]
+	for i := range row {
+		v, n := uint64(0), 0
+		for n < len(rest) && rest[n]-'0' <= 9 {
+			v, n = v*10+uint64(rest[n]-'0'), n+1
+		}
+		switch {
+		case n == 0, n > maxPlain, n > 1 && rest[0] == '0', n == len(rest), v > most(i):
+			return false
+		}
+		row[i] = v
+		after := rest[n]
+		rest = rest[n+1:]
+		if after == ']' {
+			d.pos = len(d.data) - len(rest)
+			return true
+		}
+		if after != ',' {
+			return false
+		}
+	}
+	return false
+}
+
+// most is the largest number that a column may have.
+func most(column int) uint64 {
+	if column == hostColumn || column == sixColumn {
+		return 1
+	}
+	return math.MaxInt64
+}
+
+// readRow reads any row.
 func (d *decoder) readRow(row *[columns]uint64) error {
 	return d.array(func(i int) error {
-		most := int64(math.MaxInt64)
-		if i == hostColumn || i == sixColumn {
-			most = 1
-		}
-		v, err := d.whole(0, most)
+		v, err := d.whole(0, int64(most(i)))
 		if err == nil && i >= maxColumns {
 			err = bad("has too many elements; it should have at most %d", maxColumns)
 		}
