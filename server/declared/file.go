@@ -4,6 +4,7 @@
 package declared
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -43,7 +44,7 @@ type Config struct {
 //
 // The file is read again and again, and compared by what it says, so that edits
 // in place, renames by editors and the symbolic links of a mounted ConfigMap are
-// all noticed. While its newest version is broken, the last good one counts.
+// all noticed; what says the same is not kept in memory for that. While its newest version is broken, the last good one counts.
 type File struct {
 	cfg Config
 
@@ -106,19 +107,32 @@ func (f *File) Run(ctx context.Context) error {
 
 // Look reads the file, and loads what it says once that has settled.
 func (f *File) Look() (settled bool, err error) {
+	hash := sha256.New()
+	if err := f.copy(hash); err != nil {
+		return false, err
+	}
+	last := f.seen
+	copy(f.seen[:], hash.Sum(nil))
+	switch f.seen {
+	case f.tried:
+		return true, f.broken
+	case last:
+		return f.reload()
+	}
+	return false, nil
+}
+
+// reload loads what the file says, if that is still what was seen.
+func (f *File) reload() (settled bool, err error) {
 	text, err := f.read()
 	if err != nil {
 		return false, err
 	}
-	sum, last := sha256.Sum256(text), f.seen
-	f.seen = sum
-	switch sum {
-	case f.tried:
-		return true, f.broken
-	case last:
-		return true, f.load(text, sum)
+	last, sum := f.seen, sha256.Sum256(text)
+	if f.seen = sum; sum != last {
+		return false, nil
 	}
-	return false, nil
+	return true, f.load(text, sum)
 }
 
 // load loads what the file says, whose hash is sum.
@@ -152,34 +166,40 @@ func (f *File) record(start time.Time, settled bool, err error) {
 
 // read is what the file says.
 func (f *File) read() ([]byte, error) {
-	text, err := f.readAll()
-	if err != nil {
-		return nil, fmt.Errorf("reading the %s: %w", f.cfg.What, err)
-	}
-	return text, nil
+	var text bytes.Buffer
+	err := f.copy(&text)
+	return text.Bytes(), err
 }
 
-func (f *File) readAll() ([]byte, error) {
+// copy writes what the file says.
+func (f *File) copy(to io.Writer) error {
+	if err := f.copyAll(to); err != nil {
+		return fmt.Errorf("reading the %s: %w", f.cfg.What, err)
+	}
+	return nil
+}
+
+func (f *File) copyAll(to io.Writer) error {
 	info, err := os.Stat(f.cfg.Path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", f.cfg.Path)
+		return fmt.Errorf("%s is not a regular file", f.cfg.Path)
 	}
 	file, err := os.Open(f.cfg.Path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, f.cfg.MaxBytes+1))
+	size, err := io.Copy(to, io.LimitReader(file, f.cfg.MaxBytes+1))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if int64(len(text)) > f.cfg.MaxBytes {
-		return nil, fmt.Errorf("%s is larger than %d MiB", f.cfg.Path, f.cfg.MaxBytes>>20)
+	if size > f.cfg.MaxBytes {
+		return fmt.Errorf("%s is larger than %d MiB", f.cfg.Path, f.cfg.MaxBytes>>20)
 	}
-	return text, nil
+	return nil
 }
 
 // AsOf is the latest moment at which the file is known to have said what was loaded. It
