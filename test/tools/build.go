@@ -110,7 +110,7 @@ func (b Builder) build(ctx context.Context, t tool, path string) (err error) {
 	fmt.Fprintf(b.Out, "building %s %s, once: about %d min where nothing is downloaded yet\n", t.name, version, t.minutes)
 	begun := time.Now()
 	output := new(bytes.Buffer)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", t.ldflags(version), "-o", unfinished, t.pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", t.tags(), "-ldflags", t.ldflags(version), "-o", unfinished, t.pkg)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	cmd.Stdout, cmd.Stderr = output, output
@@ -126,6 +126,15 @@ func (b Builder) build(ctx context.Context, t tool, path string) (err error) {
 	}
 	fmt.Fprintf(b.Out, "built %s %s in %v\n", t.name, version, time.Since(begun).Round(time.Second))
 	return nil
+}
+
+// tags leave out of Prometheus' programs the clients of all clouds that they can discover
+// targets in: most of what there is to compile.
+func (t tool) tags() string {
+	if t.module == "github.com/prometheus/prometheus" {
+		return "remove_all_sd,enable_kubernetes_sd"
+	}
+	return ""
 }
 
 // source is the folder to compile in: the tool's module, or what it exports.
