@@ -82,6 +82,8 @@
 // after twice the time that it takes elsewhere. What a path lost while it was dead for some
 // seconds is no loss: sessions have to lose again, or the losses to go on for half a
 // minute. And a loss that was told goes on to be told until the place is told to be dead.
+// What was lost before a wider place got well that was told to lose is that place's, however
+// late it is told.
 //
 // # A successor
 //

@@ -81,7 +81,7 @@ func (d *diagnosis) losses() {
 func (d *diagnosis) suspects() (all []suspect) {
 	add := func(s suspect) {
 		l := s.of[0]
-		if l.owed != nil && !l.owed.anyAlarmed() {
+		if l.owed != nil && !l.owed.anyAlarmed() || d.outlives(&s) {
 			for _, l := range s.of {
 				l.reset() // what explained it is over, so it has to show that it is lossy by itself
 			}
@@ -122,6 +122,25 @@ func (d *diagnosis) suspects() (all []suspect) {
 		return cmp.Or(a.place.compare(b.place), cmp.Compare(number(a.inward), number(b.inward)))
 	})
 	return all
+}
+
+// outlives says whether what a suspect lost is of a time in which a finding told of a wider
+// place that is well by now: all that was lost there is told late by agents that were not
+// alarmed.
+func (d *diagnosis) outlives(s *suspect) bool {
+	l := s.of[0]
+	if l.layer > 0 {
+		return false
+	}
+	wider := []*lossy{&d.sums.cluster.from}
+	switch s.place.scope {
+	case Cluster:
+		return false
+	case Pair:
+		wider = append(wider, s.nodes[0].lossy[out], s.nodes[1].lossy[in])
+	}
+	since := l.since()
+	return slices.ContainsFunc(wider, func(w *lossy) bool { return !w.anyAlarmed() && w.toldSince(since) })
 }
 
 // lossAt has a suspect be one of a layer; false where that is dead rather than lossy.

@@ -222,30 +222,38 @@ func TestALossIsCountedFromItsBegin(t *testing.T) {
 // Agents that are not alarmed tell once a minute what they lost: also after the loss that
 // explains it is over.
 func TestWhatIsToldLateOfALossIsNoOtherLoss(t *testing.T) {
-	w := newWorld(t, 20, 3)
 	late := func(a *witness) bool { n := nodeNumber(a.Node); return n >= 10 && n <= 13 }
-	w.lose = rated(0.3, 0, into("node-14", anything))
-	w.dumb = late
-	for range 40 {
-		w.run(time.Second)
-		w.sentences()
-	}
-	w.lose = func(*session) ways { return 0 }
-	told := false
-	for s := range 90 {
-		if s == 40 {
-			w.dumb = func(*witness) bool { return false }
+	for _, row := range []struct {
+		where func(*session) ways
+		want  Subject
+	}{
+		{into("node-14", anything), Subject{Node, [2]string{"node-14"}}},
+		{both(func(s *session) bool { return s.class() == "pod-pod" }), Subject{Scope: Cluster}},
+	} {
+		w := newWorld(t, 20, 3)
+		w.lose = rated(0.3, 0, row.where)
+		w.dumb = late
+		for range 40 {
+			w.run(time.Second)
+			w.sentences()
 		}
-		w.run(time.Second)
-		for _, f := range w.state.Findings(w.now) {
-			told = told || f.Kind == Loss
-			if f.Subject != (Subject{Node, [2]string{"node-14"}}) || s >= 40 {
-				t.Fatalf("after %d s: %q", s, f.Sentence())
+		w.lose = func(*session) ways { return 0 }
+		told := false
+		for s := range 90 {
+			if s == 40 {
+				w.dumb = func(*witness) bool { return false }
+			}
+			w.run(time.Second)
+			for _, f := range w.state.Findings(w.now) {
+				told = told || f.Kind == Loss
+				if f.Subject != row.want || s >= 40 {
+					t.Fatalf("after %d s: %q", s, f.Sentence())
+				}
 			}
 		}
-	}
-	if !told {
-		t.Error("the loss itself was not told")
+		if !told {
+			t.Errorf("the loss of %v itself was not told", row.want)
+		}
 	}
 }
 

@@ -251,6 +251,16 @@ func (e *seen) worst() (w samples) {
 	return w
 }
 
+// since is when the first of all losses was told that it has.
+func (l *lossy) since() (first time.Time) {
+	for t := range l.seen {
+		if e := &l.seen[t]; e.active && (first.IsZero() || e.since.Before(first)) {
+			first = e.since
+		}
+	}
+	return first
+}
+
 // anyAlarmed says whether any layer is lossy.
 func (l *lossy) anyAlarmed() bool { return l != nil && l.alarmed != [layers]bool{} }
 
