@@ -240,8 +240,8 @@ const (
 	// updateBudget is how many updates a second of all agents together servers are sent
 	// when all agents see the same at once, and longestSpread how long the last of them
 	// may wait for that.
-	updateBudget  = 2000
-	longestSpread = 10 * time.Second
+	updateBudget  = 1500
+	longestSpread = 15 * time.Second
 )
 
 // SpreadOfUpdates is within what time that many agents should send what they have all

@@ -273,11 +273,11 @@ func TestWhatAllShareIsAskedWithinABudget(t *testing.T) {
 func TestTheMoreAgentsThereAreTheLongerTheirUpdatesAreSpread(t *testing.T) {
 	for agents, want := range map[int]time.Duration{
 		0:       time.Second,
-		2000:    time.Second,
-		2001:    2 * time.Second,
-		10_000:  5 * time.Second,
-		20_000:  10 * time.Second,
-		200_000: 10 * time.Second,
+		1500:    time.Second,
+		1501:    2 * time.Second,
+		10_000:  7 * time.Second,
+		20_000:  14 * time.Second,
+		200_000: 15 * time.Second,
 	} {
 		if got := mesh.SpreadOfUpdates(agents); got != want {
 			t.Errorf("%d agents: got %v, want %v", agents, got, want)
