@@ -44,7 +44,8 @@ type Config struct {
 //
 // The file is read again and again, and compared by what it says, so that edits
 // in place, renames by editors and the symbolic links of a mounted ConfigMap are
-// all noticed; what says the same is not kept in memory for that. While its newest version is broken, the last good one counts.
+// all noticed; what says the same is not kept in memory for that. While its newest
+// version is broken, the last good one counts.
 type File struct {
 	cfg Config
 
