@@ -88,7 +88,7 @@ run: build ## Start a server and six agents here, print the verdict, stay until 
 # goroutine, runs without the race detector.
 .PHONY: test
 test: ## Run the tests, against a real etcd and a real kube-apiserver
-	@go run ./test/tools/build --for "make test" --minutes 5 $(TEST_TOOLS)
+	@go run ./test/tools/build --for "make test" --minutes 6 $(TEST_TOOLS)
 	@$(MOVING) "Downloading Go modules" go mod download
 	@$(MOVING) "Checking with go vet" go vet ./...
 	@$(MOVING) "Testing" go test -race -shuffle=on -timeout 20m -p $$(( 2 * $$(nproc) )) $(TESTFLAGS) ./...
