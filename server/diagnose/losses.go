@@ -124,23 +124,15 @@ func (d *diagnosis) suspects() (all []suspect) {
 	return all
 }
 
-// outlives says whether what a suspect lost is of a time in which a finding told of a wider
-// place that is well by now: all that was lost there is told late by agents that were not
-// alarmed.
+// outlives says whether what a suspect lost is of a time in which a finding told of a loss at
+// all nodes, which are well by now: agents that were not alarmed tell late what they lost then.
 func (d *diagnosis) outlives(s *suspect) bool {
 	l := s.of[0]
 	if l.layer > 0 {
 		return false
 	}
-	wider := []*lossy{&d.sums.cluster.from}
-	switch s.place.scope {
-	case Cluster:
-		return false
-	case Pair:
-		wider = append(wider, s.nodes[0].lossy[out], s.nodes[1].lossy[in])
-	}
-	since := l.since()
-	return slices.ContainsFunc(wider, func(w *lossy) bool { return !w.anyAlarmed() && w.toldSince(since) })
+	w := &d.sums.cluster.from
+	return s.place.scope != Cluster && !w.anyAlarmed() && w.toldSince(l.since())
 }
 
 // lossAt has a suspect be one of a layer; false where that is dead rather than lossy.
